@@ -1,0 +1,1 @@
+"""The site side: the ClientApp and what it does with the site's own data."""

@@ -1,0 +1,1 @@
+"""Settings, as Hydra YAML groups."""

@@ -1,0 +1,1 @@
+"""Platform kinds inside a region."""

@@ -1,0 +1,1 @@
+"""Where a platform's rows come from."""

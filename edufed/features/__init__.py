@@ -1,0 +1,1 @@
+"""Records at a cutoff, as one matrix of features."""

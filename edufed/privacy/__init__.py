@@ -1,0 +1,1 @@
+"""Privacy parts, each usable and testable alone."""

@@ -1,0 +1,1 @@
+"""The coordinator side: the ServerApp. It has no way to read a record."""

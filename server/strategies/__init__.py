@@ -1,0 +1,1 @@
+"""One module per scenario; its namesake in `clients` is the other half of the protocol."""
