@@ -1,0 +1,110 @@
+"""Compose `conf/` and overrides by Hydra into one checked job."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+from pydantic import ValidationError
+
+from edufed.config.errors import SettingsError, one_line, unknown_key
+from edufed.config.job import Job
+
+#: Beside the packages, in a checkout, an installed wheel and a Flower App Bundle alike.
+FOLDER = Path(__file__).resolve().parents[2] / "conf"
+
+
+def compose_job(overrides: Sequence[str]) -> Job:
+    """Compose and check a job.
+
+    Parameters
+    ----------
+    overrides : sequence of str
+        Hydra overrides such as ``data=oulad`` or ``task.cutoff_day=30``.
+
+    Raises
+    ------
+    SettingsError
+        One line: the key, what is wrong, what to do.
+    """
+    for override in overrides:
+        if "=" not in override and not override.startswith("~"):
+            raise SettingsError(f"{override!r} is not a setting; write KEY=VALUE")
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(config_dir=str(FOLDER), version_base="1.3"):
+            composed = compose("config", overrides=[_quoted(override) for override in overrides])
+        raw = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise SettingsError(_explain(error)) from None
+    return check_job(raw)
+
+
+def check_job(raw: Any) -> Job:
+    """Check a composed job against the typed schemas.
+
+    Raises
+    ------
+    SettingsError
+        As `compose_job`.
+    """
+    try:
+        return Job.model_validate(raw)
+    except ValidationError as error:
+        raise SettingsError(one_line(error, Job)) from None
+
+
+def job_from_run_config(run_config: Mapping[str, Any]) -> Job:
+    """Return the job that a Flower run carries: `job` as JSON, or else Hydra `overrides`.
+
+    Raises
+    ------
+    SettingsError
+        As `compose_job`.
+    """
+    text = str(run_config.get("job", ""))
+    if text:
+        try:
+            return check_job(json.loads(text))
+        except json.JSONDecodeError:
+            raise SettingsError("run-config 'job' is not JSON") from None
+    return compose_job(str(run_config.get("overrides", "")).split())
+
+
+def _quoted(override: str) -> str:
+    """Quote a value that Hydra's grammar would choke on, such as a path with a space."""
+    key, separator, value = override.partition("=")
+    plain = re.fullmatch(r"[\w./~:@+%,-]*", value)
+    if not separator or plain or value[:1] in "[{'\"$":
+        return override
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"{key}='{escaped}'"
+
+
+def _explain(error: Exception) -> str:
+    text = str(error).strip()
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    missing_option = re.search(r"Could not find '([^']+)'", text)
+    if missing_option:
+        group, _, option = missing_option.group(1).rpartition("/")
+        known = sorted(file.stem for file in (FOLDER / group).glob("*.yaml"))
+        return f"no {group}={option}; choose one of {', '.join(known)}"
+    unknown = re.search(r"Could not override '([^']+)'", text)
+    if unknown:
+        return _unknown_key(unknown.group(1))
+    if isinstance(error, MissingMandatoryValue):
+        return f"setting {error.full_key!r} is required; add {error.full_key}=VALUE"
+    return " ".join(lines)[:300]
+
+
+def _unknown_key(path: str) -> str:
+    *location, key = path.split(".")
+    return unknown_key(Job, tuple(location), key)

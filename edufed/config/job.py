@@ -1,0 +1,181 @@
+"""What one job says: scenario x task x data x model x strategy x privacy x federation."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+
+from edufed.config.errors import Settings
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+NotNegative = Annotated[float, Field(ge=0)]
+
+
+class HorizontalSettings(Settings):
+    """Regions with one schema and different learners train one model."""
+
+    name: Literal["horizontal"]
+    rounds: PositiveInt  # at most; convergence may stop earlier
+    patience: PositiveInt  # rounds without a better validation loss before stopping
+    min_improvement: NotNegative  # a validation loss counts as better only by this much
+    min_sites: PositiveInt  # fewer answers than this, and the job does not go on
+    round_timeout_s: PositiveFloat  # a site that takes longer is left out of that round
+
+
+class EarlyWarningSettings(Settings):
+    """Warn of learners who will not pass, from what is known on the cutoff day."""
+
+    name: Literal["early_warning"]
+    cutoff_day: float
+    validation_share: Share  # of the training learners, for convergence and calibration
+    relative: bool  # add each feature's rank within the learner's course cohort
+    min_cohort: PositiveInt  # a smaller cohort gives no ranks
+    absent_days: PositiveFloat  # the transparent rule to beat: no visit for this many days
+
+
+class SplitByTime(Settings):
+    """Courses that started before a date train; later ones test."""
+
+    by: Literal["time"]
+    test_from: date
+
+
+class SplitByLearner(Settings):
+    """A fixed share of the learners tests: for data without course dates."""
+
+    by: Literal["learner"]
+    test_share: Share
+
+
+class SimulatedSite(Settings):
+    """One site of a simulation: what it adds to the data group's adapter settings."""
+
+    name: str
+    adapter: dict[str, Any] = Field(default={})
+
+
+class DataSettings(Settings):
+    """Which data, how it splits, and (for simulation only) where the sites' tables are.
+
+    In a deployment each site's own YAML says where its data is: `path`, `adapter` and
+    `sites` here are then left out of what travels.
+    """
+
+    name: str
+    split: Annotated[SplitByTime | SplitByLearner, Field(discriminator="by")]
+    path: str | None = None
+    adapter: dict[str, Any] = Field(default={})
+    sites: list[SimulatedSite] = Field(default=[])
+    regions: PositiveInt | None = None  # makes sites region-00, region-01, ... by number
+
+    @model_validator(mode="after")
+    def _one_list_of_sites(self) -> DataSettings:
+        if self.sites and self.regions is not None:
+            raise ValueError("give either a list of sites or a number of regions")
+        names = [site.name for site in self.sites]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"site {twice[0]!r} is listed twice; each site needs its own name")
+        return self
+
+
+class LogisticSettings(Settings):
+    """Logistic regression."""
+
+    name: Literal["logistic"]
+    l2: NotNegative
+
+
+class MlpSettings(Settings):
+    """A multi-layer perceptron with one risk at its end."""
+
+    name: Literal["mlp"]
+    hidden: list[PositiveInt]
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    l2: NotNegative
+
+
+class LocalTraining(Settings):
+    """How a site trains within one round."""
+
+    local_epochs: PositiveInt
+    batch_size: PositiveInt
+    learning_rate: PositiveFloat
+
+
+class FedAvgSettings(LocalTraining):
+    """FedAvg (McMahan et al. 2017)."""
+
+    name: Literal["fedavg"]
+
+
+class FedProxSettings(LocalTraining):
+    """FedProx (Li et al. 2020): local models are held near the global one."""
+
+    name: Literal["fedprox"]
+    proximal_mu: NotNegative
+
+
+class FedAdamSettings(LocalTraining):
+    """FedAdam (Reddi et al. 2021): Adam at the server, on the averaged update."""
+
+    name: Literal["fedadam"]
+    server_learning_rate: PositiveFloat
+    beta_1: Annotated[float, Field(ge=0, lt=1)]
+    beta_2: Annotated[float, Field(ge=0, lt=1)]
+    tau: PositiveFloat  # adaptivity: smaller adapts more
+
+
+class FedPerSettings(LocalTraining):
+    """FedPer (Arivazhagan et al. 2019): the last layers stay at the site."""
+
+    name: Literal["fedper"]
+    personal_layers: PositiveInt
+
+
+class NoPrivacy(Settings):
+    """Updates travel as they are (under TLS when deployed)."""
+
+    name: Literal["none"]
+
+
+class SimulationSettings(Settings):
+    """All sites on this machine, by Flower's simulation."""
+
+    name: Literal["simulation"]
+    cpus_per_site: PositiveFloat  # 1 runs as many sites at once as there are cores
+    state: str | None  # where the simulated sites keep state; default: OUT/sites
+
+
+ModelSettings = Annotated[LogisticSettings | MlpSettings, Field(discriminator="name")]
+StrategySettings = Annotated[
+    FedAvgSettings | FedProxSettings | FedAdamSettings | FedPerSettings,
+    Field(discriminator="name"),
+]
+
+
+class Job(Settings):
+    """One configured piece of mining, complete and checked."""
+
+    scenario: HorizontalSettings
+    task: EarlyWarningSettings
+    data: DataSettings
+    model: ModelSettings
+    strategy: StrategySettings
+    privacy: NoPrivacy
+    federation: SimulationSettings
+    seed: Annotated[int, Field(ge=0)]
+    research: bool  # compute the pooled and local-only baselines as well
+    language: Literal["en", "zh"]  # of report.html and messages to people
+    out: str
+
+    @model_validator(mode="after")
+    def _possible_together(self) -> Job:
+        if self.strategy.name == "fedper" and self.model.name == "logistic":
+            raise ValueError(
+                "strategy=fedper keeps the last layer at the site, and model=logistic has no other;"
+                " choose model=mlp"
+            )
+        return self

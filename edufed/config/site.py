@@ -1,0 +1,83 @@
+"""What a site says of itself: its data, its state folder, its policy. This never travels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import Field, PositiveInt, ValidationError
+
+from edufed.config.errors import Settings, SettingsError, one_line
+from edufed.config.job import Job
+
+
+class Policy(Settings):
+    """What this site allows. Enforced at the site before any data is touched."""
+
+    max_rejected_share: Annotated[float, Field(ge=0, le=1)] = 0.5
+    min_learners: PositiveInt = 10  # fewer eligible learners than this: take no part
+
+
+class SiteSettings(Settings):
+    """One site's YAML."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    adapter: dict[str, Any]
+    state: Path
+    policy: Policy = Policy()
+    folder: Path = Path()  # of the YAML file: where relative paths start; set on loading
+
+
+def load_site(file: Path) -> SiteSettings:
+    """Read a site's YAML.
+
+    Raises
+    ------
+    SettingsError
+        The file is missing, is not YAML, or says something unknown or of a wrong type.
+    """
+    try:
+        raw = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(
+            f"site file {file}: {error.strerror}; see conf/site for examples"
+        ) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SettingsError(f"site file {file}: not valid YAML ({_first_line(error)})") from None
+    if not isinstance(raw, dict):
+        raise SettingsError(f"site file {file}: expected keys name, adapter, state and policy")
+    folder = file.resolve().parent
+    try:
+        site = SiteSettings.model_validate({**raw, "folder": folder})
+    except ValidationError as error:
+        raise SettingsError(one_line(error, SiteSettings, f"site file {file}")) from None
+    return site.model_copy(update={"state": folder / site.state})
+
+
+def simulated_sites(job: Job) -> list[SiteSettings]:
+    """Sites of a simulation, in a fixed order, from the job's data group.
+
+    In a simulation there is one machine and no boundary, so the data group may say where the
+    tables are. A deployed site never calls this.
+    """
+    data = job.data
+    if data.regions is not None:
+        width = max(2, len(str(data.regions - 1)))
+        extra: list[tuple[str, dict[str, Any]]] = [
+            (f"region-{number:0{width}d}", {"region": number}) for number in range(data.regions)
+        ]
+    else:
+        extra = [(site.name, site.adapter) for site in data.sites]
+    if not extra:
+        raise SettingsError(f"data={data.name} lists no sites; simulation needs data.sites")
+    state = Path(job.federation.state or Path(job.out) / "sites").resolve()
+    path = {"path": str(Path(data.path).expanduser().resolve())} if data.path else {}
+    return [
+        SiteSettings(name=name, adapter={**data.adapter, **path, **own}, state=state / name)
+        for name, own in extra
+    ]
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]

@@ -1,0 +1,70 @@
+"""What a message carries: named arrays, and one JSON object beside them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+ARRAYS = "arrays"
+CONFIG = "config"
+
+
+class WireError(Exception):
+    """A message does not hold what its type promises."""
+
+
+def pack(
+    meta: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]] | None = None
+) -> RecordDict:
+    """Put a JSON object and named arrays into a message's content.
+
+    Parameters
+    ----------
+    meta : mapping
+        Anything JSON can say, NaN and infinity aside.
+    arrays : mapping of str to numpy array, optional
+    """
+    record = ArrayRecord(
+        {name: Array(np.ascontiguousarray(a)) for name, a in (arrays or {}).items()}
+    )
+    text = json.dumps(dict(meta), allow_nan=False, separators=(",", ":"))
+    return RecordDict({ARRAYS: record, CONFIG: ConfigRecord({"json": text})})
+
+
+def unpack(content: RecordDict) -> tuple[dict[str, Any], Arrays]:
+    """Take a message's content apart again.
+
+    Returns
+    -------
+    meta : dict
+    arrays : dict of str to numpy array
+
+    Raises
+    ------
+    WireError
+        The content was not made by `pack`.
+    """
+    try:
+        meta = json.loads(str(content[CONFIG]["json"]))
+        record = content[ARRAYS]
+        assert isinstance(record, ArrayRecord)
+        arrays = {str(name): array.numpy() for name, array in record.items()}
+    except (KeyError, ValueError, AssertionError, TypeError) as error:
+        raise WireError(f"not a message of ours: {type(error).__name__}") from None
+    if not isinstance(meta, dict):
+        raise WireError("not a message of ours: expected a JSON object")
+    return meta, arrays
+
+
+def size(content: RecordDict) -> int:
+    """Bytes of a message's payload, without Flower's envelope."""
+    arrays = sum(record.count_bytes() for record in content.array_records.values())
+    config = sum(record.count_bytes() for record in content.config_records.values())
+    return arrays + config

@@ -1,0 +1,74 @@
+"""Flower's own strategies, applied to what one round brought back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from flwr.app import Array, ArrayRecord, Message, MetricRecord, RecordDict
+from flwr.serverapp.strategy import FedAdam, FedAvg, FedProx
+
+from edufed.config.job import FedAdamSettings, FedProxSettings, StrategySettings
+from edufed.wire import Arrays
+
+WEIGHT = "num-examples"
+
+
+def build_strategy(settings: StrategySettings) -> FedAvg:
+    """Return the Flower strategy that `settings` names.
+
+    FedPer averages as FedAvg does: what differs is which layers a site sends.
+    """
+    if isinstance(settings, FedAdamSettings):
+        return FedAdam(
+            eta=settings.server_learning_rate,
+            beta_1=settings.beta_1,
+            beta_2=settings.beta_2,
+            tau=settings.tau,
+        )
+    if isinstance(settings, FedProxSettings):
+        return FedProx(proximal_mu=settings.proximal_mu)
+    return FedAvg()
+
+
+def aggregate(
+    strategy: FedAvg, number: int, current: Arrays, updates: list[tuple[Arrays, float]]
+) -> Arrays:
+    """Turn one round's local models into the next global model.
+
+    Parameters
+    ----------
+    strategy : flwr.serverapp.strategy.FedAvg
+    number : int
+        The round, from 1.
+    current : dict of arrays
+        The global model that the sites started from.
+    updates : list of (dict of arrays, float)
+        Each site's model and its weight (training rows), in a fixed order of sites: floating
+        point sums depend on it, and two runs with one seed are to be equal.
+    """
+    if isinstance(strategy, FedAdam):
+        # Flower sets this in configure_train, which would also choose nodes and send.
+        strategy.current_arrays = current
+    replies = [_as_reply(arrays, weight) for arrays, weight in updates]
+    aggregated, _ = strategy.aggregate_train(number, replies)
+    assert aggregated is not None
+    return {
+        name: aggregated[name].numpy().astype(current[name].dtype, copy=False) for name in current
+    }
+
+
+@dataclass(frozen=True)
+class _LocalModel:
+    """What Flower's strategies read of a reply: a `Message` proper exists only inside a run."""
+
+    content: RecordDict
+
+    def has_error(self) -> bool:
+        return False
+
+
+def _as_reply(arrays: Arrays, weight: float) -> Message:
+    record = ArrayRecord({name: Array(array) for name, array in arrays.items()})
+    content = RecordDict({"arrays": record, "metrics": MetricRecord({WEIGHT: float(weight)})})
+    return cast(Message, _LocalModel(content))

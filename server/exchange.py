@@ -1,0 +1,110 @@
+"""One exchange: the same question to many sites, and what came back in time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from flwr.app import Message, RecordDict
+from flwr.serverapp import Grid
+
+from edufed.wire import Arrays, WireError, size, unpack
+
+#: Seconds between two looks for replies. `Grid.send_and_receive` sleeps 3 s when deployed.
+POLL_S = 0.05
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What one site answered."""
+
+    meta: dict[str, Any]
+    arrays: Arrays
+
+
+@dataclass
+class Exchange:
+    """The outcome of one exchange.
+
+    Attributes
+    ----------
+    replies : dict of int to Reply
+        By node id; only those that answered what was asked.
+    failures : dict of int to str
+        By node id: one line why a site gave no usable answer.
+    refused : set of int
+        Those of `failures` whose site's policy said no.
+    seconds : float
+    messages, bytes_down, bytes_up : int
+        Messages both ways; payload to the sites; payload from them.
+    """
+
+    replies: dict[int, Reply] = field(default_factory=dict)
+    failures: dict[int, str] = field(default_factory=dict)
+    refused: set[int] = field(default_factory=set)
+    seconds: float = 0.0
+    messages: int = 0
+    bytes_down: int = 0
+    bytes_up: int = 0
+
+
+def exchange(
+    grid: Grid, kind: str, contents: Mapping[int, RecordDict], timeout_s: float
+) -> Exchange:
+    """Send each node its content and wait for all answers, or until the timeout.
+
+    Parameters
+    ----------
+    grid : flwr.serverapp.Grid
+    kind : str
+        Message type, such as ``"train.horizontal"``.
+    contents : mapping of int to RecordDict
+        By node id.
+    timeout_s : float
+        Also the messages' time to live, so that a late site does not start on a stale one.
+    """
+    outcome = Exchange()
+    started = time.monotonic()
+    messages = [
+        Message(content, dst_node_id=node, message_type=kind, ttl=timeout_s)
+        for node, content in contents.items()
+    ]
+    # Nodes often share one content object: count its bytes once an object, not once a node.
+    sizes = {id(content): size(content) for content in contents.values()}
+    outcome.bytes_down = sum(sizes[id(content)] for content in contents.values())
+    waiting = dict(zip(grid.push_messages(messages), contents, strict=False))
+    unsent = list(contents)[len(waiting) :]
+    outcome.failures.update(dict.fromkeys(unsent, "the message could not be sent"))
+    outcome.messages = len(waiting)
+    while waiting and time.monotonic() - started < timeout_s:
+        for message in grid.pull_messages(list(waiting)):
+            node = waiting.pop(message.metadata.reply_to_message_id)
+            outcome.messages += 1
+            _take(outcome, node, message)
+        if waiting:
+            time.sleep(POLL_S)
+    outcome.failures.update(dict.fromkeys(waiting.values(), f"no answer within {timeout_s:g} s"))
+    outcome.seconds = time.monotonic() - started
+    return outcome
+
+
+def _take(outcome: Exchange, node: int, message: Message) -> None:
+    if message.has_error():
+        # Flower's own text may quote an exception of the site's code: keep its first line.
+        reason = (message.error.reason or "unknown error").splitlines()[0][:200]
+        outcome.failures[node] = f"the site's process failed: {reason}"
+        return
+    outcome.bytes_up += size(message.content)
+    try:
+        meta, arrays = unpack(message.content)
+    except WireError as error:
+        outcome.failures[node] = str(error)
+        return
+    if meta.get("status") == "ok":
+        outcome.replies[node] = Reply(meta, arrays)
+        return
+    outcome.failures[node] = str(meta.get("reason", "no reason given"))[:300]
+    if meta.get("status") == "refused":
+        outcome.refused.add(node)
