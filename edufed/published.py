@@ -1,0 +1,278 @@
+"""The trained model as a folder that a site can keep, check and score with.
+
+    model.json          what the model is, checked against `Description` when loaded
+    model.safetensors   weights, and the federation's sums behind scaling and cohort ranks
+    card.md card.zh.md  what it may be used for, and how good it is, for people
+
+Nothing in it executes when loaded, and nothing in it describes one learner.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field, ValidationError
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from edufed.config.errors import Settings, one_line
+from edufed.config.job import ModelSettings
+from edufed.model_card import write_cards
+from edufed.models import RiskModel, Weights, build_model, set_weights
+from edufed.records import DataError
+
+JSON, TENSORS = "model.json", "model.safetensors"
+_WEIGHTS, _ARRAYS = "weights/", "arrays/"
+
+Arrays = dict[str, npt.NDArray[Any]]
+Count = Annotated[int, Field(ge=0)]
+
+
+class SiteScore(Settings):
+    """One site's part in the model, and how well it serves its learners."""
+
+    site: str
+    n_train: Count
+    n_test: Count
+    roc_auc: float | None
+
+
+class Description(Settings):
+    """Everything about a model but its numbers.
+
+    Parameters
+    ----------
+    job, created : str
+        Id and ISO date of the job that made it.
+    scenario, task, data, strategy : str
+        Names of the job's parts.
+    cutoff : float
+        Days after course start; a learner is scored with what is known by then.
+    relative, min_cohort
+        Whether the design has ranks within the course cohort, and from how many learners on.
+    features, features_version, columns
+        The catalogue that the model was trained with, and the design's columns in order.
+    seed, rounds : int
+        The job's seed; rounds until the weights that were kept.
+    metrics : dict
+        Of the test learners of all sites, as `edufed.metrics.Metrics`.
+    sites : list of SiteScore
+    privacy : dict
+        As in the report.
+    personal : list of str
+        Weights that each site keeps for itself and that are not in this folder (FedPer).
+    """
+
+    format: Literal[1] = 1
+    edufed: str
+    job: str
+    created: str
+    scenario: str
+    task: str
+    data: str
+    strategy: str
+    model: ModelSettings
+    cutoff: float
+    relative: bool
+    min_cohort: Count
+    features: list[str]
+    features_version: str
+    columns: list[str]
+    seed: Count
+    rounds: Count
+    metrics: dict[str, float | None]
+    sites: list[SiteScore]
+    privacy: dict[str, Any]
+    personal: list[str] = Field(default=[])
+
+
+class _Manifest(Description):
+    """`model.json`: the description, arrays of text, and the tensors' checksum."""
+
+    texts: dict[str, list[str]]
+    sha256: str
+
+
+@dataclass(frozen=True)
+class PublishedModel:
+    """A trained model with all that scoring needs.
+
+    Attributes
+    ----------
+    description : Description
+    weights : dict of float32 arrays
+        The shared weights, by name.
+    arrays : dict of arrays
+        Sums behind scaling and cohort ranks, and what else the features need; numbers, or
+        one-dimensional text.
+    """
+
+    description: Description
+    weights: Weights
+    arrays: Arrays
+
+
+def save_published(model: PublishedModel, folder: Path) -> None:
+    """Write `model` as `folder`, whole or not at all; an older model there is replaced.
+
+    Raises
+    ------
+    DataError
+        Something that is no published model stands in the way, or the disk refuses.
+    """
+    if folder.exists() and not (folder.is_dir() and (_is_model(folder) or _is_empty(folder))):
+        raise DataError(f"{folder}: exists and is no published model; give another folder")
+    numbers = {name: array for name, array in model.arrays.items() if array.dtype.kind in "biuf"}
+    tensors = save_tensors(
+        {_WEIGHTS + name: np.ascontiguousarray(array) for name, array in model.weights.items()}
+        | {_ARRAYS + name: np.ascontiguousarray(array) for name, array in numbers.items()}
+    )
+    manifest = _Manifest(
+        **model.description.model_dump(),
+        texts={
+            name: [str(text) for text in array]
+            for name, array in model.arrays.items()
+            if name not in numbers
+        },
+        sha256=hashlib.sha256(tensors).hexdigest(),
+    )
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        new = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+        try:
+            (new / TENSORS).write_bytes(tensors)
+            (new / JSON).write_text(_as_json(manifest), encoding="utf-8")
+            write_cards(new, manifest.model_dump())
+            new.chmod(0o755)
+            _replace(new, folder)
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
+    except OSError as error:
+        raise DataError(f"{folder}: cannot write the model: {error.strerror}") from None
+
+
+def load_published(folder: Path) -> PublishedModel:
+    """Read a published model and check it.
+
+    Raises
+    ------
+    DataError
+        A file is missing, damaged, or does not say what it should; the message names it.
+    """
+    manifest = _read_manifest(folder / JSON)
+    content = _read(folder / TENSORS)
+    if hashlib.sha256(content).hexdigest() != manifest.sha256:
+        raise DataError(
+            f"{folder / TENSORS}: damaged, its checksum is not the one in {JSON};"
+            " copy the model folder again"
+        )
+    try:
+        tensors = load_tensors(content)
+    except (SafetensorError, ValueError) as error:
+        raise DataError(f"{folder / TENSORS}: not a safetensors file ({error})") from None
+    weights = _below(tensors, _WEIGHTS)
+    if not all(np.isfinite(array).all() for array in weights.values()):
+        raise DataError(f"{folder / TENSORS}: a weight is NaN or infinite; train the model again")
+    return PublishedModel(
+        description=Description(**manifest.model_dump(exclude={"texts", "sha256"})),
+        weights=weights,
+        arrays=_below(tensors, _ARRAYS)
+        | {name: np.array(texts, dtype=np.str_) for name, texts in manifest.texts.items()},
+    )
+
+
+def restore_model(published: PublishedModel, personal: Weights | None = None) -> RiskModel:
+    """Build the torch model with the published weights, ready to score.
+
+    Parameters
+    ----------
+    published : PublishedModel
+    personal : dict of arrays, optional
+        The site's own layers, for a model that has personal ones.
+
+    Raises
+    ------
+    DataError
+        Weights and description do not fit, or the site's own layers are needed and missing.
+    """
+    description = published.description
+    needed = set(description.personal)
+    if missing := sorted(needed - set(personal or {})):
+        raise DataError(
+            f"the model of job {description.job} keeps {', '.join(missing)} at each site, and this"
+            " site has none: take part in a job with strategy=fedper, or use another model"
+        )
+    model = build_model(description.model, len(description.columns), description.seed)
+    own = {name: array for name, array in (personal or {}).items() if name in needed}
+    try:
+        set_weights(model, published.weights | own)
+    except ValueError as error:
+        raise DataError(f"{TENSORS}: does not fit {JSON}: {error}") from None
+    return model.eval()
+
+
+def _as_json(manifest: _Manifest) -> str:
+    return json.dumps(manifest.model_dump(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _read_manifest(file: Path) -> _Manifest:
+    try:
+        return _Manifest.model_validate(json.loads(_read(file)))
+    except ValidationError as error:
+        raise DataError(one_line(error, _Manifest, where=str(file))) from None
+    except ValueError:
+        raise DataError(f"{file}: damaged, it is not JSON; copy the model folder again") from None
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except FileNotFoundError:
+        raise DataError(f"{file}: missing; give the folder of a published model") from None
+    except OSError as error:
+        raise DataError(f"{file}: {error.strerror}") from None
+
+
+def _below(tensors: Arrays, prefix: str) -> Arrays:
+    return {
+        name.removeprefix(prefix): array
+        for name, array in tensors.items()
+        if name.startswith(prefix)
+    }
+
+
+def _is_model(folder: Path) -> bool:
+    return (folder / JSON).is_file()
+
+
+def _is_empty(folder: Path) -> bool:
+    return not any(folder.iterdir())
+
+
+def _replace(new: Path, folder: Path) -> None:
+    """Put `new` in the place of `folder`.
+
+    POSIX renames onto an empty folder only, so an older model steps aside first; should the
+    process die between the two renames, both are whole, under names that start with a dot.
+    """
+    if not folder.exists():
+        os.rename(new, folder)
+        return
+    old = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    os.rename(folder, old)
+    try:
+        os.rename(new, folder)
+    except OSError:
+        os.rename(old, folder)
+        raise
+    shutil.rmtree(old)
