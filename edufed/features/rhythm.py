@@ -1,0 +1,362 @@
+"""When a learner works: weeks back from the cutoff, sessions, gaps, regularity, recency."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from edufed.features.activity import EVENTS
+from edufed.features.feature import Feature, Grid, Transform, Words
+
+#: Weekly slots; the first is the seven days that end with the cutoff's day.
+WEEKS = 9
+#: Two events further apart than this belong to two sessions.
+SESSION_GAP_S = 1800
+
+
+def days_sql() -> str:
+    """SQL for one row per learner, course and active day, with the gap since the one before."""
+    return """
+        CREATE TEMP TABLE at_cutoff_days AS
+        SELECT row, day, sum(clicks) AS clicks,
+            day - lag(day) OVER (PARTITION BY row, day >= 0 ORDER BY day) AS gap
+        FROM at_cutoff_cells GROUP BY row, day
+    """
+
+
+def sessions_sql(cutoff: float, within_days: bool) -> str:
+    """SQL for sessions per row: runs of events, or active days where times are whole days."""
+    if not within_days:
+        return """
+            CREATE TEMP TABLE at_cutoff_sessions AS
+            SELECT row, count(*) AS sessions FROM at_cutoff_days WHERE day >= 0 GROUP BY row
+        """
+    return f"""
+        CREATE TEMP TABLE at_cutoff_sessions AS
+        SELECT row, count(*) FILTER (gap_s IS NULL OR gap_s > {SESSION_GAP_S}) AS sessions
+        FROM (
+            SELECT row,
+                round(86400 * ("time" - lag("time") OVER (PARTITION BY row ORDER BY "time")))
+                    AS gap_s
+            FROM (
+                SELECT learner_id, course_id, "time"
+                FROM all_events WHERE "time" >= 0 AND "time" <= {cutoff}
+            )
+            JOIN at_cutoff_population USING (learner_id, course_id)
+        )
+        GROUP BY row
+    """
+
+
+def rhythm_sql(cutoff: float) -> str:
+    """SQL for the family, one row per row of the population.
+
+    Slots that lie wholly before the course's first day are unknown, not empty; days before it
+    count in none of them.
+    """
+    last = math.floor(cutoff)
+    weeks = min(WEEKS, last // 7 + 1)
+    slots = range(weeks)
+    sums = [
+        *(_sum("clicks", f"clicks_{k}", f"({last} - day) // 7 = {k}") for k in slots),
+        *(_sum("1", f"days_{k}", f"({last} - day) // 7 = {k}") for k in slots),
+        *(_sum("clicks", f"weekday_{k}", f"day % 7 = {k}") for k in range(7)),
+    ]
+    clicks = [f"clicks_{k}" for k in slots]
+    days = [f"days_{k}" for k in slots]
+    weekdays = [f"weekday_{k}" for k in range(7)]
+    weekly = [f"{clicks[k] if k < weeks else 'NULL'} AS clicks_week_{k + 1}" for k in range(WEEKS)]
+    return f"""
+        WITH sums AS (
+            SELECT row, any_value("start") AS "start",
+                {", ".join(sums)},
+                count(*) FILTER (day >= 0) AS active_days,
+                count(*) FILTER (day < 0) AS days_before,
+                min(day) AS first_day, max(day) AS last_day,
+                min(day) FILTER (day >= 0) AS first_since,
+                max(day) FILTER (day >= 0) AS last_since,
+                max(gap) FILTER (day >= 0) AS widest_gap,
+                sum(gap * gap) FILTER (day >= 0) AS squared_gaps
+            FROM at_cutoff_population LEFT JOIN at_cutoff_days USING (row) GROUP BY row
+        ), known AS (
+            SELECT *,
+                coalesce("start", 0) AS begun,
+                nullif(active_days - 1, 0) AS gaps
+            FROM sums
+        )
+        SELECT row, active_days, days_before, coalesce(sessions, 0) AS sessions,
+            first_day AS first_visit,
+            {", ".join(weekly)},
+            {_total(clicks[:2])} AS clicks_last_2,
+            {_total(clicks[:4])} AS clicks_last_4,
+            {_total(days[:1])} AS days_last_1,
+            {_total(days[:2])} AS days_last_2,
+            {_total(days[:4])} AS days_last_4,
+            {last} - coalesce(last_day, least(begun, {last})) AS recency_days,
+            greatest(
+                coalesce(first_since, {last}) - greatest(least(begun, {last}), 0),
+                widest_gap,
+                {last} - coalesce(last_since, {last})
+            ) AS gap_longest,
+            (last_since - first_since) / gaps AS gap_mean,
+            CASE WHEN gaps IS NOT NULL THEN
+                sqrt(greatest(squared_gaps / gaps - pow((last_since - first_since) / gaps, 2), 0))
+            END AS gap_sd,
+            {_entropy(weekdays)} AS weekday_entropy,
+            {_entropy(clicks)} AS week_entropy,
+            {_spread(days)} AS weekly_sd,
+            {_active_share(days)} AS weeks_active,
+            {_slope(days)} AS trend,
+            {_change(clicks)} AS change
+        FROM known LEFT JOIN at_cutoff_sessions USING (row)
+    """
+
+
+def _sum(value: str, name: str, where: str) -> str:
+    return f"coalesce(sum({value}) FILTER (day >= 0 AND {where}), 0) AS {name}"
+
+
+def _total(columns: Iterable[str]) -> str:
+    return " + ".join(columns) or "NULL"
+
+
+def _entropy(columns: list[str]) -> str:
+    """Shannon entropy of the columns' shares, 1 where all are equal; NULL where all are 0."""
+    if len(columns) < 2:
+        return "NULL"
+    total = f"({_total(columns)})"
+    terms = " + ".join(f"CASE WHEN {c} > 0 THEN {c} * ln({c}) ELSE 0 END" for c in columns)
+    entropy = f"greatest(ln({total}) - ({terms}) / {total}, 0) / {math.log(len(columns))}"
+    return f"CASE WHEN {total} > 0 THEN {entropy} END"
+
+
+def _spread(columns: list[str]) -> str:
+    """Population standard deviation over the columns; NULL for fewer than two."""
+    if len(columns) < 2:
+        return "NULL"
+    n = len(columns)
+    squares = " + ".join(f"{c} * {c}" for c in columns)
+    return f"sqrt(greatest(({squares}) / {n} - pow(({_total(columns)}) / {n}, 2), 0))"
+
+
+def _active_share(columns: list[str]) -> str:
+    if not columns:
+        return "NULL"
+    return f"({' + '.join(f'({c} > 0)::INTEGER' for c in columns)}) / {len(columns)}"
+
+
+def _slope(columns: list[str]) -> str:
+    """Least-squares slope per week over the columns, latest first; NULL for fewer than three."""
+    n = len(columns)
+    if n < 3:
+        return "NULL"
+    centred = [(n - 1) / 2 - k for k in range(n)]
+    terms = " + ".join(f"{w} * {c}" for w, c in zip(centred, columns, strict=True))
+    return f"({terms}) / {sum(w * w for w in centred)}"
+
+
+def _change(columns: list[str]) -> str:
+    """Log ratio of the last two weeks to the two before; NULL for fewer than four."""
+    if len(columns) < 4:
+        return "NULL"
+    return f"ln((1 + {_total(columns[:2])}) / (1 + {_total(columns[2:4])}))"
+
+
+def _feature(
+    name: str,
+    group: str,
+    unit: str,
+    grid: Grid,
+    transform: Transform,
+    en: tuple[str, str, str],
+    zh: tuple[str, str, str],
+    indicator: bool = False,
+) -> Feature:
+    return Feature(
+        name, group, unit, EVENTS, grid, transform, Words(*en), Words(*zh), indicator=indicator
+    )
+
+
+def _week(k: int) -> Feature:
+    """Clicks in the k-th week back from the cutoff, 1 being the last."""
+    when = "the last week" if k == 1 else f"week {k} counted back"
+    wann = "最近一周" if k == 1 else f"倒数第{k}周"
+    return _feature(
+        f"clicks_week_{k}",
+        "week",
+        "clicks",
+        "count",
+        "log1p",
+        (f"clicks in {when}", f"many clicks in {when}", f"few clicks in {when}"),
+        (f"{wann}的点击次数", f"{wann}点击很多", f"{wann}点击很少"),
+    )
+
+
+def _recent(name: str, unit: str, en: str, zh: str, noun: str, mingci: str) -> Feature:
+    return _feature(
+        name,
+        "week",
+        unit,
+        "count" if unit == "clicks" else "days",
+        "log1p" if unit == "clicks" else "identity",
+        (f"{noun} in {en}", f"many {noun} in {en}", f"few {noun} in {en}"),
+        (f"{zh}的{mingci}", f"{zh}{mingci}很多", f"{zh}{mingci}很少"),
+    )
+
+
+FEATURES = (
+    _feature(
+        "active_days",
+        "activity",
+        "days",
+        "days",
+        "identity",
+        ("active days", "many active days", "few active days so far"),
+        ("活跃天数", "活跃天数很多", "活跃天数很少"),
+    ),
+    _feature(
+        "days_before",
+        "activity",
+        "days",
+        "days",
+        "log1p",
+        (
+            "active days before the start",
+            "many visits before the start",
+            "no or few visits before the start",
+        ),
+        ("开课前活跃天数", "开课前访问很多", "开课前很少访问"),
+    ),
+    _feature(
+        "sessions",
+        "activity",
+        "sessions",
+        "count",
+        "log1p",
+        ("sessions", "many sessions", "few sessions so far"),
+        ("学习次数", "学习次数很多", "学习次数很少"),
+    ),
+    _feature(
+        "first_visit",
+        "activity",
+        "day of the course",
+        "lead",
+        "identity",
+        ("day of the first visit", "first visit came late", "first visit came early"),
+        ("首次访问日", "首次访问很晚", "首次访问很早"),
+        indicator=True,
+    ),
+    *(_week(k) for k in range(1, WEEKS + 1)),
+    _recent("clicks_last_2", "clicks", "the last two weeks", "最近两周", "clicks", "点击次数"),
+    _recent("clicks_last_4", "clicks", "the last four weeks", "最近四周", "clicks", "点击次数"),
+    _recent("days_last_1", "days", "the last week", "最近一周", "active days", "活跃天数"),
+    _recent("days_last_2", "days", "the last two weeks", "最近两周", "active days", "活跃天数"),
+    _recent("days_last_4", "days", "the last four weeks", "最近四周", "active days", "活跃天数"),
+    _feature(
+        "recency_days",
+        "recency",
+        "days",
+        "days",
+        "log1p",
+        ("days since the last visit", "no visit for many days", "visited very recently"),
+        ("距上次访问的天数", "已多日没有访问", "最近刚访问过"),
+    ),
+    _feature(
+        "gap_longest",
+        "regularity",
+        "days",
+        "days",
+        "log1p",
+        ("longest break", "a long break without a visit", "no long break"),
+        ("最长中断天数", "曾长时间没有访问", "没有长时间中断"),
+    ),
+    _feature(
+        "gap_mean",
+        "regularity",
+        "days",
+        "days",
+        "log1p",
+        ("mean days between visits", "visits are far apart", "visits are close together"),
+        ("两次访问的平均间隔", "访问间隔很长", "访问间隔很短"),
+        indicator=True,
+    ),
+    _feature(
+        "gap_sd",
+        "regularity",
+        "days",
+        "count",
+        "log1p",
+        ("spread of days between visits", "visits come unevenly", "visits come at even intervals"),
+        ("访问间隔的波动", "访问间隔忽长忽短", "访问间隔均匀"),
+    ),
+    _feature(
+        "weekday_entropy",
+        "regularity",
+        "0 to 1",
+        "fraction",
+        "identity",
+        (
+            "spread over the days of the week",
+            "work scattered over all days of the week",
+            "work crowded into few days of the week",
+        ),
+        ("一周内学习日的分散程度", "学习分散在一周各天", "学习集中在一周的少数几天"),
+    ),
+    _feature(
+        "week_entropy",
+        "regularity",
+        "0 to 1",
+        "fraction",
+        "identity",
+        (
+            "spread over the weeks",
+            "work spread evenly over the weeks",
+            "work crowded into few weeks",
+        ),
+        ("各周学习的分散程度", "学习均匀分布在各周", "学习集中在少数几周"),
+    ),
+    _feature(
+        "weekly_sd",
+        "regularity",
+        "days",
+        "count",
+        "identity",
+        (
+            "swing in active days from week to week",
+            "active days swing from week to week",
+            "the same few or many days every week",
+        ),
+        ("每周活跃天数的波动", "每周活跃天数忽多忽少", "每周活跃天数变化很小"),
+    ),
+    _feature(
+        "weeks_active",
+        "regularity",
+        "share",
+        "fraction",
+        "identity",
+        ("share of weeks with a visit", "a visit in most weeks", "weeks without any visit"),
+        ("有访问的周占比", "多数周都有访问", "有些周完全没有访问"),
+    ),
+    _feature(
+        "trend",
+        "recency",
+        "days per week, per week",
+        "change",
+        "identity",
+        ("trend of active days", "active days are rising", "active days are falling"),
+        ("活跃天数的趋势", "活跃天数在上升", "活跃天数在下降"),
+    ),
+    _feature(
+        "change",
+        "recency",
+        "log ratio",
+        "change",
+        "identity",
+        (
+            "last two weeks against the two before",
+            "more clicks than two weeks ago",
+            "fewer clicks than two weeks ago",
+        ),
+        ("最近两周与前两周之比", "最近两周点击比之前多", "最近两周点击比之前少"),
+    ),
+)

@@ -1,0 +1,1 @@
+"""What is mined: one file a task, with its learners and its target."""
