@@ -1,0 +1,35 @@
+"""The report as one page that loads nothing."""
+
+from __future__ import annotations
+
+from jinja2 import Environment, StrictUndefined
+
+from server.report.contract import Report
+from server.report.page import PAGE
+from server.report.sections import sections
+from server.report.stylesheet import STYLESHEET
+from server.report.summary import summary
+from server.report.words import Language, Words
+
+_TAGS = {"en": "en", "zh": "zh-Hans"}
+
+
+def render(report: Report, language: Language = "en") -> str:
+    """The page for one report: the same report gives the same text.
+
+    Parameters
+    ----------
+    report : Report
+    language : {"en", "zh"}
+        Of all words that are the page's own; names and reasons stay as the sites gave them.
+    """
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.from_string(PAGE).render(
+        tag=_TAGS[language],
+        words=Words(language, "common"),
+        summary=summary(report, language),
+        sections=sections(report, language),
+        stylesheet=STYLESHEET,
+    )

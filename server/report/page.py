@@ -1,0 +1,116 @@
+"""The page's template (Jinja2). A Python file, because a Flower App Bundle carries no .html."""
+
+PAGE = """\
+<!doctype html>
+<html lang="{{ tag }}">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta http-equiv="Content-Security-Policy"
+ content="default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'">
+<title>{{ summary.title }}</title>
+<style>
+{{ stylesheet|safe }}
+</style>
+</head>
+<body>
+<header>
+<p class="brand">{{ words("brand") }}</p>
+<h1>{{ summary.title }}</h1>
+<p class="facts">{{ summary.facts }}</p>
+{% if summary.figures %}
+<dl class="keys">
+{% for key in summary.figures %}
+<div><dt>{{ key.label }}</dt><dd><b>{{ key.value }}</b><span>{{ key.note }}</span></dd></div>
+{% endfor %}
+</dl>
+{% endif %}
+<dl class="lead">
+{% for head, text in summary.lead %}
+<dt>{{ head }}</dt><dd>{{ text }}</dd>
+{% endfor %}
+</dl>
+{% if summary.notices %}
+<ul class="notice">
+{% for notice in summary.notices %}
+<li>{{ notice }}</li>
+{% endfor %}
+</ul>
+{% endif %}
+</header>
+<nav aria-label="{{ words("contents") }}">
+{% for section in sections %}
+<a href="#{{ section.name }}">{{ section.title }}</a>
+{% endfor %}
+</nav>
+<main>
+{% for section in sections %}
+<section id="{{ section.name }}">
+<h2>{{ section.title }}</h2>
+{% for block in section.blocks %}
+{% if block.kind == "prose" %}
+<p>{{ block.text }}</p>
+{% elif block.kind == "points" %}
+<ul class="points">
+{% for item in block.items %}
+<li>{{ item }}</li>
+{% endfor %}
+</ul>
+{% elif block.kind == "figures" %}
+<div class="figures">
+{% for figure in block.items %}
+<figure>
+<figcaption>{{ figure.title }}</figcaption>
+{% if figure.legend %}
+<ul class="legend">
+{% for mark, label in figure.legend %}
+<li><i class="{{ mark }}"></i>{{ label }}</li>
+{% endfor %}
+</ul>
+{% endif %}
+{{ figure.svg }}
+{% if figure.note %}
+<p class="note">{{ figure.note }}</p>
+{% endif %}
+</figure>
+{% endfor %}
+</div>
+{% elif block.kind == "table" %}
+{% if block.folded %}
+<details>
+<summary>{{ words("open_table", caption=block.caption) }}</summary>
+{% endif %}
+<div class="scroll" tabindex="0" role="region" aria-label="{{ block.caption }}">
+<table{% if block.wide %} class="wide"{% endif %}>
+{% if not block.folded %}
+<caption>{{ block.caption }}</caption>
+{% endif %}
+<thead><tr>
+{% for cell in block.head %}
+<th scope="col"{% if loop.index > block.texts %} class="n"{% endif %}>{{ cell }}</th>
+{% endfor %}
+</tr></thead>
+<tbody>
+{% for row in block.rows %}
+<tr{% if loop.index0 == block.marked %} class="marked"{% endif %}>
+{%- for cell in row %}
+<td{% if loop.index > block.texts %} class="n"{% endif %}>{{ cell }}</td>
+{%- endfor %}
+</tr>
+{% endfor %}
+</tbody>
+</table>
+</div>
+{% if block.folded %}
+</details>
+{% endif %}
+{% endif %}
+{% endfor %}
+</section>
+{% endfor %}
+</main>
+<footer>{{ words("footer") }}</footer>
+</body>
+</html>
+"""

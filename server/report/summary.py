@@ -1,0 +1,129 @@
+"""The top of the page, in plain words."""
+
+from __future__ import annotations
+
+from server.report import compare
+from server.report.contract import Report
+from server.report.figures import count, duration, in_hundred, score, signed
+from server.report.pieces import KeyFigure, Summary
+from server.report.words import Language, Words
+
+
+def summary(report: Report, language: Language) -> Summary:
+    """What was trained, on whom, what it gains, where it is weakest, and what stayed private."""
+    words = Words(language, "summary")
+    sites = compare.took_part(report)
+    task = words.name("task", report.job.task or words("a_model"))
+    trained = report.metrics.federated is not None
+    title = words("title", n=count(len(sites)), task=task) if trained else words("none", task=task)
+    lead = _lead(report, words) if trained else [(words("head.about"), words("none_lead"))]
+    return Summary(
+        title, _facts(report, words), lead, _figures(report, words), _notices(report, words)
+    )
+
+
+def _facts(report: Report, words: Words) -> str:
+    job = report.job
+    parts = [
+        words.name("scenario", job.scenario) if job.scenario else "",
+        words.name("data", job.data) if job.data else "",
+        words.name("federation", job.federation) if job.federation else "",
+        words("id", id=job.id) if job.id else "",
+    ]
+    return " · ".join(part for part in parts if part)
+
+
+def _lead(report: Report, words: Words) -> list[tuple[str, str]]:
+    parts = {
+        "about": _about(report, words),
+        "apart": _apart(report, words),
+        "use": _use(report, words),
+        "privacy": [_privacy(report, words)],
+    }
+    return [
+        (words(f"head.{key}"), words("between").join(said)) for key, said in parts.items() if said
+    ]
+
+
+def _about(report: Report, words: Words) -> list[str]:
+    """What was trained on whom, and how well it ranks."""
+    said = []
+    trained, tested = compare.learners(report)
+    if trained:
+        sites = count(len(compare.took_part(report)))
+        said.append(words("trained", n=sites, learners=count(trained), tested=count(tested)))
+    auc = compare.roc_auc(report.metrics.federated)
+    if auc is not None:
+        outcome = report.job.task if report.job.task == "early_warning" else "other"
+        said.append(words(f"rank.{outcome}", hundred=in_hundred(auc), auc=score(auc)))
+    return said
+
+
+def _apart(report: Report, words: Words) -> list[str]:
+    """What training together gains or costs, and where the model is weakest."""
+    said = []
+    gain = compare.gain(report)
+    if gain:
+        key = "gain" if gain.mean > 0 else "no_gain"
+        said.append(words(key, better=gain.better, sites=gain.sites, mean=score(abs(gain.mean))))
+    gap = compare.against_pooled(report)
+    if gap is not None:
+        key = "pooled_same" if abs(gap) < 0.0005 else "pooled_below" if gap < 0 else "pooled_above"
+        pooled = score(compare.roc_auc(report.metrics.pooled))
+        said.append(words(key, pooled=pooled, gap=score(abs(gap))))
+    worst = report.worst_site
+    if worst is not None and len(compare.took_part(report)) > 1:
+        said.append(words("worst", site=worst.site, auc=score(worst.roc_auc)))
+    return said
+
+
+def _use(report: Report, words: Words) -> list[str]:
+    """What it means to contact the tenth with the highest risk."""
+    federated = report.metrics.federated
+    if federated is None or federated.precision_at_10 is None or federated.recall_at_10 is None:
+        return []
+    precision, recall = in_hundred(federated.precision_at_10), in_hundred(federated.recall_at_10)
+    return [words("caseload", precision=precision, recall=recall)]
+
+
+def _privacy(report: Report, words: Words) -> str:
+    """One sentence; what each defence means is in the section on privacy."""
+    privacy = report.privacy
+    on = [words(key) for key in ("secagg", "he") if getattr(privacy, key)]
+    if privacy.dp is not None:
+        on.append(words("dp", epsilon=f"{privacy.dp.epsilon:g}" if privacy.dp.epsilon else "?"))
+    key = "private" if on else "private_plain"
+    return words(key, defences=words("and").join(on))
+
+
+def _figures(report: Report, words: Words) -> list[KeyFigure]:
+    figures = []
+    auc = compare.roc_auc(report.metrics.federated)
+    if auc is not None:
+        figures.append(KeyFigure(score(auc), words("key.auc"), words("key.auc_note")))
+    gain = compare.gain(report)
+    if gain:
+        note = words("key.gain_note", better=gain.better, sites=gain.sites)
+        figures.append(KeyFigure(signed(gain.mean), words("key.gain"), note))
+    gap = compare.against_pooled(report)
+    if gap is not None:
+        figures.append(KeyFigure(signed(gap), words("key.pooled"), words("key.pooled_note")))
+    worst = report.worst_site
+    if worst is not None and worst.roc_auc is not None:
+        figures.append(KeyFigure(score(worst.roc_auc), words("key.worst"), worst.site))
+    if report.totals.rounds:
+        seconds = report.totals.seconds
+        note = "" if seconds is None else words("key.rounds_note", time=duration(seconds, words))
+        figures.append(KeyFigure(count(report.totals.rounds), words("key.rounds"), note))
+    return figures
+
+
+def _notices(report: Report, words: Words) -> list[str]:
+    refused = {refusal.site for refusal in report.refusals}
+    excluded = {exclusion.site for exclusion in report.exclusions}
+    notices = list(report.warnings)
+    if refused:
+        notices.append(words("refused", n=count(len(refused))))
+    if excluded:
+        notices.append(words("excluded", n=count(len(excluded))))
+    return notices
