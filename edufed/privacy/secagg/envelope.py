@@ -6,8 +6,8 @@
 
 The context is a digest of the plan or, once keys are known, of plan and keys, so a message from
 another job, other settings or another set-up is refused; kind and round refuse one that is
-replayed or out of order. The coordinator's requests carry no signature: no site's
-privacy rests on them (docs/secure-aggregation.md), and the digest finds damage.
+replayed or out of order. The coordinator's requests carry a checksum in the signature's place: it
+finds damage, and no site's privacy rests on them (docs/secure-aggregation.md).
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ _HEADER = struct.Struct(">4sBBHI32sQ32s")
 _MAGIC = b"EFSA"
 _VERSION = 1
 _COORDINATOR = 0xFFFF
-_UNSIGNED = bytes(SIGNATURE_BYTES)
 #: What the envelope adds to a body.
 ENVELOPE_BYTES = _HEADER.size + SIGNATURE_BYTES
 
@@ -64,7 +63,7 @@ def pack(
     at = _COORDINATOR if sender is None else sender
     digest = hashlib.sha256(body).digest()
     header = _HEADER.pack(_MAGIC, _VERSION, kind, at, round_, context, len(body), digest)
-    signature = _UNSIGNED if identity is None else identity.sign(header)
+    signature = _checksum(header) if identity is None else identity.sign(header)
     return b"".join((header, signature, body))
 
 
@@ -97,8 +96,14 @@ def unpack(message: bytes, kind: Kind, context: bytes, plan: SecAggPlan) -> Open
         name, public = plan.sites[sender]
         if not is_signed(public, signature, message[: _HEADER.size]):
             raise SecAggError(f"{what} message is not signed by the roster's key of {name}")
-    elif signature != _UNSIGNED:
+    elif signature != _checksum(message[: _HEADER.size]):
         raise SecAggError(f"{what} message was altered on its way")
     if its_context != context:
         raise SecAggError(f"{what} message belongs to another job, other settings or other keys")
     return Opened(sender if from_site else None, round_, body)
+
+
+def _checksum(header: bytes) -> bytes:
+    digest = hashlib.sha512(header).digest()
+    assert len(digest) == SIGNATURE_BYTES
+    return digest
