@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from edufed.privacy.fixed_point import FixedPoint
 from edufed.privacy.keys import KEY_BYTES, unseal
-from edufed.privacy.masks import add_mask
+from edufed.privacy.masks import add_masks
 from edufed.privacy.secagg.envelope import Kind, Opened, pack, unpack
 from edufed.privacy.secagg.keyring import SEALED_SHARE_BYTES, box_about, box_bytes, transcript
 from edufed.privacy.secagg.plan import SecAggError, SecAggPlan
@@ -195,13 +195,18 @@ class SecAggSum:
         if self._stage != "shares":
             raise SecAggError("no round is ready to be opened")
         self._enough(len(self._shares), "opened their shares", "the sum stays closed")
-        words = self._sum.copy()
+        added: list[bytes] = []
+        subtracted: list[bytes] = []
         for at in self._members:
             secret = self._rebuilt(at)
             if at in self._sealed:
-                add_mask(words, secret, subtract=True)
+                subtracted.append(secret)
             else:
-                self._cancel_pairs(words, at, secret)
+                # A survivor subtracted the mask that it shares with an earlier site: undo that.
+                for peer, seed in self._pair_seeds(at, secret):
+                    (added if peer > at else subtracted).append(seed)
+        words = self._sum.copy()
+        add_masks(words, added, subtracted)
         if int(words[-1]) != len(self._sealed):
             raise SecAggError(
                 f"round {self._round}: the masks do not cancel; a site did not follow the protocol"
@@ -217,9 +222,8 @@ class SecAggSum:
         }
         return combine(shares, self._plan.threshold)
 
-    def _cancel_pairs(
-        self, words: npt.NDArray[np.unsignedinteger], dropped: int, key: bytes
-    ) -> None:
+    def _pair_seeds(self, dropped: int, key: bytes) -> list[tuple[int, bytes]]:
+        """Each survivor, with the seed that it shares with the site at `dropped` this round."""
         about = box_about(self._context, dropped, self._round)
         try:
             seeds = unseal(key, self._deposit(dropped)[0], about)
@@ -229,11 +233,11 @@ class SecAggSum:
                 "dropped, do not open"
             ) from None
         peers = [at for at in self._members if at != dropped]
-        for number, peer in enumerate(peers):
-            if peer in self._sealed:
-                seed = seeds[number * KEY_BYTES : (number + 1) * KEY_BYTES]
-                # The survivor subtracted where the dropped site comes first; undo that.
-                add_mask(words, seed, subtract=dropped > peer)
+        return [
+            (peer, seeds[number * KEY_BYTES : (number + 1) * KEY_BYTES])
+            for number, peer in enumerate(peers)
+            if peer in self._sealed
+        ]
 
     # State
 

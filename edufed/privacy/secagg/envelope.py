@@ -55,16 +55,19 @@ def pack(
     kind: Kind,
     round_: int,
     context: bytes,
-    body: bytes | bytearray,
+    *body: bytes | memoryview,
     sender: int | None = None,
     identity: Ed25519PrivateKey | None = None,
 ) -> bytes:
-    """Put `body` in its envelope, signed where it comes from a site."""
+    """Put the pieces of a body in one envelope, signed where it comes from a site."""
     at = _COORDINATOR if sender is None else sender
-    digest = hashlib.sha256(body).digest()
-    header = _HEADER.pack(_MAGIC, _VERSION, kind, at, round_, context, len(body), digest)
+    digest = hashlib.sha256()
+    for piece in body:
+        digest.update(piece)
+    length = sum(map(len, body))
+    header = _HEADER.pack(_MAGIC, _VERSION, kind, at, round_, context, length, digest.digest())
     signature = _checksum(header) if identity is None else identity.sign(header)
-    return b"".join((header, signature, body))
+    return b"".join((header, signature, *body))
 
 
 def unpack(message: bytes, kind: Kind, context: bytes, plan: SecAggPlan) -> Opened:

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from edufed.privacy.fixed_point import FixedPoint
 from edufed.privacy.keys import KEY_BYTES, identity_public, new_secret, public_of, seal
-from edufed.privacy.masks import add_mask
+from edufed.privacy.masks import add_masks
 from edufed.privacy.secagg.envelope import ENVELOPE_BYTES, Kind, pack, unpack
 from edufed.privacy.secagg.keyring import (
     SEALED_SHARE_BYTES,
@@ -150,13 +150,12 @@ class SecAggSite:
         words = np.ones(length + 1, codec.dtype)  # the last one counts the sites in the sum
         words[:-1] = codec.encode(array, len(self._publics), clip=clip)
         seed = os.urandom(KEY_BYTES)
-        add_mask(words, seed, subtract=False)
-        for peer in self._publics:
-            if peer != self._me:
-                add_mask(words, keyring.mask_seed(peer, round_), subtract=peer < self._me)
+        added = [keyring.mask_seed(j, round_) for j in self._publics if j > self._me]
+        subtracted = [keyring.mask_seed(j, round_) for j in self._publics if j < self._me]
+        add_masks(words, [seed, *added], subtracted)
         self._masked = round_
-        body = self._sealed_shares(Secret.SELF, round_, seed) + words.tobytes()
-        return self._pack(Kind.MASKED, round_, self._context, body)
+        sealed = self._sealed_shares(Secret.SELF, round_, seed)
+        return self._pack(Kind.MASKED, round_, self._context, sealed, words.data.cast("B"))
 
     def unmask(self, request: bytes) -> bytes:
         """Open one share for each site: of its self mask if it survived, else of its pair key.
@@ -248,5 +247,5 @@ class SecAggSite:
             for peer, share in zip(self._publics, shares, strict=True)
         )
 
-    def _pack(self, kind: Kind, round_: int, context: bytes, body: bytes) -> bytes:
-        return pack(kind, round_, context, body, self._me, self._identity)
+    def _pack(self, kind: Kind, round_: int, context: bytes, *body: bytes | memoryview) -> bytes:
+        return pack(kind, round_, context, *body, sender=self._me, identity=self._identity)

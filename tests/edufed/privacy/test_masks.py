@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from flwr.common.secure_aggregation.secaggplus_utils import pseudo_rand_gen
 
-from edufed.privacy.masks import add_mask
+from edufed.privacy.masks import add_masks
 
 
 def stream(key: bytes, count: int = 1000, dtype: str = "<u8") -> np.ndarray:
     words = np.zeros(count, dtype)
-    add_mask(words, key, subtract=False)
+    add_masks(words, [key])
     return words
 
 
@@ -43,10 +43,10 @@ def test_a_mask_comes_off_again_and_does_not_depend_on_the_length(dtype, count):
     key = os.urandom(32)
     plain = np.arange(count, dtype=dtype)
     words = plain.copy()
-    add_mask(words, key, subtract=False)
+    add_masks(words, [key])
     assert (stream(key, count, dtype) == stream(key, count + 100, dtype)[:count]).all()
     assert count == 0 or (words != plain).any()
-    add_mask(words, key, subtract=True)
+    add_masks(words, [], [key])
     assert (words == plain).all()
 
 

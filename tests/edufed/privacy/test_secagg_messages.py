@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from edufed.privacy.fixed_point import FixedPoint
 from edufed.privacy.keys import new_secret, public_of
-from edufed.privacy.masks import add_mask
+from edufed.privacy.masks import add_masks
 from edufed.privacy.secagg import SecAggError, SecAggSite
 from edufed.privacy.secagg.envelope import ENVELOPE_BYTES, Kind, pack
 from edufed.privacy.secagg.keyring import SEALED_SHARE_BYTES
@@ -173,7 +173,8 @@ def test_a_substituted_public_key_is_refused(gather):
     party = gather(4)
     adverts = adverts_of(party)
     ours = Ed25519PrivateKey.generate()  # the coordinator's attempt to sit in the middle
-    theirs = pack(Kind.ADVERT, 0, party.plan.digest, public_of(new_secret()), 1, ours)
+    public = public_of(new_secret())
+    theirs = pack(Kind.ADVERT, 0, party.plan.digest, public, sender=1, identity=ours)
     with pytest.raises(SecAggError, match="not signed by the roster's key of site01"):
         party.sites["site00"].share(keys_request(party, [*adverts.values(), theirs]))
     with pytest.raises(SecAggError, match="not signed by the roster's key of site01"):
@@ -190,8 +191,17 @@ def test_missing_double_and_unusable_keys_are_refused(gather):
     adverts = adverts_of(party)
     site, all_ = party.sites["site00"], list(adverts.values())
     own_again = SecAggSite(party.plan, "site00", party.identities["site00"]).advertise()
-    copied = pack(Kind.ADVERT, 0, party.plan.digest, all_[0][-32:], 1, party.identities["site01"])
-    low_order = pack(Kind.ADVERT, 0, party.plan.digest, bytes(32), 1, party.identities["site01"])
+    copied = pack(
+        Kind.ADVERT,
+        0,
+        party.plan.digest,
+        all_[0][-32:],
+        sender=1,
+        identity=party.identities["site01"],
+    )
+    low_order = pack(
+        Kind.ADVERT, 0, party.plan.digest, bytes(32), sender=1, identity=party.identities["site01"]
+    )
     for wrong, says in (
         (all_[1:], "own public key is missing or was replaced"),
         ([own_again, *all_[1:]], "own public key is missing or was replaced"),
@@ -294,7 +304,9 @@ def test_shares_about_another_list_of_survivors_are_refused(gather, closed):
     party, requests = closed
     answer = party.sites["site00"].unmask(requests["site00"])
     body = b"\1\1\0\1" + answer[ENVELOPE_BYTES + 4 :]
-    forged = pack(Kind.SHARES, 1, answer[12:44], body, 0, party.identities["site00"])
+    forged = pack(
+        Kind.SHARES, 1, answer[12:44], body, sender=0, identity=party.identities["site00"]
+    )
     with pytest.raises(SecAggError, match="another list of survivors"):
         party.coordinator.add_shares(forged)
 
@@ -308,9 +320,11 @@ def test_a_site_that_masks_wrongly_is_noticed_before_a_sum_is_given(gather):
         if at == 1:
             cut = ENVELOPE_BYTES + 3 * SEALED_SHARE_BYTES
             words = np.frombuffer(message[cut:], FixedPoint().dtype).copy()
-            add_mask(words, bytes(32), subtract=False)
+            add_masks(words, [bytes(32)])
             body = message[ENVELOPE_BYTES:cut] + words.tobytes()
-            message = pack(Kind.MASKED, 1, message[12:44], body, at, party.identities[name])
+            message = pack(
+                Kind.MASKED, 1, message[12:44], body, sender=at, identity=party.identities[name]
+            )
         party.coordinator.add_masked(message)
     for name, unmask in party.coordinator.unmask_requests().items():
         party.coordinator.add_shares(party.sites[name].unmask(unmask))

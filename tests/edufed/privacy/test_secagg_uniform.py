@@ -1,7 +1,7 @@
 """What the coordinator receives says nothing: it is uniform, and new each round.
 
-Masks come from the operating system's randomness, so a limit on p of 1e-9 fails by chance once in
-a thousand million runs of each test; the control shows that the tests see what is not uniform.
+Masks come from the operating system's randomness, so a limit on p of 1e-12 fails by chance once in
+10^12 looks; the control shows that the tests see what is not uniform.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from edufed.privacy.fixed_point import FixedPoint
 from edufed.privacy.secagg.envelope import ENVELOPE_BYTES
 from edufed.privacy.secagg.keyring import SEALED_SHARE_BYTES
 
-CHANCE = 1e-9
+CHANCE = 1e-12
 LENGTH = 20_000
 
 
