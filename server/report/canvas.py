@@ -50,6 +50,8 @@ _STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
     "axes.labelcolor": COLOURS["soft"],
     "axes.unicode_minus": True,
+    "axes.formatter.useoffset": False,
+    "axes.formatter.limits": (-6, 9),
     "grid.color": COLOURS["grid"],
     "grid.linewidth": 0.8,
     "xtick.color": COLOURS["soft"],
@@ -88,6 +90,16 @@ def axes(
     drawn = figure.add_axes(inside)
     drawn.patch.set_alpha(0)
     return figure, drawn
+
+
+def make_room(drawn: Axes) -> None:
+    """Move the left edge in, where the labels of the vertical ticks need more than they have."""
+    low, high = sorted(drawn.get_ylim())
+    ticks = [tick for tick in drawn.yaxis.get_majorticklocs() if low <= tick <= high]
+    needed = max(map(width, drawn.yaxis.get_major_formatter().format_ticks(ticks)), default=0) + 10
+    box = drawn.get_position()
+    left = max(box.x0, needed / WIDTH)
+    drawn.set_position((left, box.y0, box.x1 - left, box.height))
 
 
 def label_y(drawn: Axes, text: str) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
+from matplotlib.transforms import Bbox
 
 from server.report import canvas
 from server.report.canvas import COLOURS, TEXT, WIDTH
@@ -83,20 +84,35 @@ def points(
         axes.axhline(0, color=COLOURS["soft"], lw=1)
         axes.scatter(_known(x), _known(y), s=52, color=COLOURS[colour], alpha=0.85, lw=0, zorder=3)
         _finish(axes, frame)
-        for across, up, text in zip(x, y, labels, strict=True):
-            if text and across is not None and up is not None:
-                share = axes.transAxes.inverted().transform(axes.transData.transform((across, up)))
-                right = share[0] < 0.5
-                room = (1 - share[0] if right else share[0]) * (WIDTH - 58) - 10
-                axes.annotate(
-                    canvas.shorten(text, room),
-                    (across, up),
-                    xytext=(7 if right else -7, 5),
-                    textcoords="offset pixels",
-                    ha="left" if right else "right",
-                    fontsize=TEXT - 0.5,
-                )
+        _say_points(axes, x, y, labels)
         return canvas.svg(figure, name, alt)
+
+
+def _say_points(axes: Axes, x: Values, y: Values, labels: Sequence[str]) -> None:
+    """Write labels beside their dots, on the side that has more room, none over another."""
+    inside = axes.get_window_extent()
+    taken: list[Bbox] = []
+    for across, up, text in zip(x, y, labels, strict=True):
+        if not text or across is None or up is None:
+            continue
+        place, height = axes.transData.transform((across, up))
+        right = inside.x1 - place > place - inside.x0
+        room = (inside.x1 - place if right else place - inside.x0) - 8
+        label = canvas.shorten(text, room)
+        size = canvas.width(label)
+        left = place + 7 if right else place - 7 - size
+        box = Bbox.from_bounds(left, height, size, 1.5 * TEXT)
+        if any(box.overlaps(other) for other in taken):
+            continue
+        taken.append(box)
+        axes.annotate(
+            label,
+            (across, up),
+            xytext=(7 if right else -7, 5),
+            textcoords="offset pixels",
+            ha="left" if right else "right",
+            fontsize=TEXT - 0.5,
+        )
 
 
 @dataclass(frozen=True)
@@ -245,6 +261,7 @@ def _finish(axes: Axes, frame: Frame) -> None:
         axes.set_xlim(*frame.x_limits)
     if frame.y_limits:
         axes.set_ylim(*frame.y_limits)
+    canvas.make_room(axes)
     for place, text in frame.marks:
         axes.axvline(place, color=COLOURS["soft"], lw=1, zorder=1.5)
         _mark(axes, place, text)

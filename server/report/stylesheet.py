@@ -86,7 +86,9 @@ caption { text-align: left; font-weight: 600; padding-bottom: 6px; }
 th, td { padding: 6px 14px 6px 0; text-align: left; vertical-align: top; }
 th { color: var(--soft); font-weight: 600; vertical-align: bottom;
   border-bottom: 1.5px solid var(--soft); }
-td { border-bottom: 1px solid var(--grid); overflow-wrap: anywhere; min-width: 4em; }
+td { border-bottom: 1px solid var(--grid); overflow-wrap: break-word; min-width: 6em; }
+td:first-child { min-width: 9em; }
+td.n { min-width: 0; }
 .n { text-align: right; padding: 6px 0 6px 16px; }
 td.n { white-space: nowrap; }
 .marked td { background: var(--wash); font-weight: 600; }
@@ -101,6 +103,8 @@ footer { margin-top: 60px; padding-top: 18px; padding-bottom: 40px; font-size: 1
   .keys b { font-size: 27px; }
   .lead { grid-template-columns: minmax(0, 1fr); gap: 0; font-size: 16px; }
   .lead dd { margin-bottom: 10px; }
+  .wide :is(th, td):first-child { position: sticky; left: 0; background: var(--paper); }
+  .wide .marked td:first-child { background: var(--wash); }
   section { padding-top: 40px; }
 }
 @media print {
@@ -110,12 +114,20 @@ footer { margin-top: 60px; padding-top: 18px; padding-bottom: 40px; font-size: 1
     --notice: #fff; color-scheme: light;
   }
   @page { margin: 16mm 14mm; }
-  body { font-size: 11pt; }
+  body { font-size: 10pt; }
+  h1 { font-size: 21pt; }
+  .lead { font-size: 10.5pt; }
+  .keys { grid-template-columns: repeat(auto-fit, minmax(105px, 1fr)); }
+  .keys b { font-size: 19pt; }
+  section { padding-top: 30px; }
+  section > p:has(+ .figures, + .scroll) { break-after: avoid; }
+  table { font-size: 9pt; }
+  th, td { padding-top: 3px; padding-bottom: 3px; }
   header, nav, main, footer { max-width: none; padding: 0; }
   nav { display: none; }
   .figures { grid-template-columns: 1fr 1fr; }
   figure, tr, .notice { break-inside: avoid; }
-  h2, figcaption, caption { break-after: avoid; }
+  h2, figcaption, caption, thead { break-after: avoid; }
   .scroll { overflow: visible; }
   details::details-content { content-visibility: visible; block-size: auto; }
   summary { color: inherit; }

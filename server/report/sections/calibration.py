@@ -41,10 +41,13 @@ def blocks(report: Report, words: Words) -> list[Block]:
     )
     legend = [(f"line-{key}", words(key)) for key in known] + [("line-ideal", words("ideal"))]
     svg = plots.lines("calibration", words("alt"), drawn[::-1], frame, diagonal=True)
-    figures = [Figure(words("figure"), svg, legend, words("note"))]
     first = next(iter(known))
     points = known[first]
-    if any(point.n for point in points):
+    sizes = [point.n or 0 for point in points]
+    uneven = max(sizes) > 1.5 * min(sizes)  # groups of one size need no plot of their sizes
+    note = words("note") if uneven and first == "federated" else ""
+    figures = [Figure(words("figure"), svg, legend, note)]
+    if uneven:
         svg = plots.bars(
             "calibration-n",
             words("n.alt"),

@@ -27,7 +27,7 @@ def blocks(report: Report, words: Words) -> list[Block]:
     if not known:
         return []
     legend = [
-        (f"{'line' if len(points) > 1 else 'dot'}-{key}", words(key))
+        (f"{'line' if len(points) > 1 else 'dot'}-{key}", _label(report, key, words))
         for key, points in known.items()
     ]
     figures = []
@@ -48,6 +48,11 @@ def blocks(report: Report, words: Words) -> list[Block]:
     if "federated" in known:
         made.append(_table(known["federated"], words))
     return made
+
+
+def _label(report: Report, key: str, words: Words) -> str:
+    rule = (report.baselines or {}).get(key)
+    return words(key, name=words.name("baseline", rule.name if rule else key))
 
 
 def _line(key: str, points: Sequence[CaseloadPoint], side: str) -> plots.Line:

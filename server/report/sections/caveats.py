@@ -11,6 +11,8 @@ ORDER = 110
 
 def blocks(report: Report, words: Words) -> list[Block]:
     """The limits that hold for every run, and those that hold for this one."""
+    if report.metrics.federated is None:
+        return []
     said = ["target", "cause", "enrolments", "small", "fair"]
     if report.metrics.pooled is None and report.metrics.local is None:
         said.append("no_baselines")

@@ -9,6 +9,7 @@ from server.report.pieces import Block, Figure, Figures, Prose, Table
 from server.report.words import Words
 
 ORDER = 80
+_UNITS = (("GB", 1e9), ("MB", 1e6), ("kB", 1e3), ("B", 1))
 
 
 def blocks(report: Report, words: Words) -> list[Block]:
@@ -55,7 +56,7 @@ def blocks(report: Report, words: Words) -> list[Block]:
 def _bytes(report: Report, words: Words) -> Figure:
     numbers = [entry.round for entry in report.rounds]
     most = max((entry.bytes_up or 0) + (entry.bytes_down or 0) for entry in report.rounds)
-    unit, scale = ("MB", 1e6) if most >= 1e6 else ("kB", 1e3)
+    unit, scale = next((u, s) for u, s in _UNITS if most >= s or s == 1)
     stacks = [
         ("federated", [(entry.bytes_up or 0) / scale for entry in report.rounds]),
         ("pooled", [(entry.bytes_down or 0) / scale for entry in report.rounds]),

@@ -13,6 +13,8 @@ _COLUMNS = ("round", "site", "what", "mechanism", "kind", "epsilon", "delta")
 
 def blocks(report: Report, words: Words) -> list[Block]:
     """Plain statements, then the ledger."""
+    if report.metrics.federated is None and not report.rounds:
+        return []  # nothing was trained, so nothing travelled
     privacy = report.privacy
     said = [words("stays")]
     said.append(words("secagg.on" if privacy.secagg else "secagg.off"))

@@ -44,7 +44,7 @@ def blocks(report: Report, words: Words) -> list[Block]:
         svg = plots.bars(
             "quality-reasons",
             words("reasons.alt", n=count(len(top))),
-            [words.name("reason", reason) for reason, _ in top],
+            [_reason(reason, words) for reason, _ in top],
             [number for _, number in top],
             [count(number) for _, number in top],
             "pooled",
@@ -57,7 +57,7 @@ def blocks(report: Report, words: Words) -> list[Block]:
         [
             entry.site,
             ", ".join(
-                f"{words.name('reason', reason)} {count(number)}"
+                f"{_reason(reason, words)} ({count(number)})"
                 for reason, number in sorted(entry.reasons.items(), key=lambda item: -item[1])
             )
             or words("no_reasons"),
@@ -72,3 +72,9 @@ def blocks(report: Report, words: Words) -> list[Block]:
     head = [words(key) for key in ("site", "reasons", "rows", "rejected", "share")]
     made.append(Table(words("caption"), head, table, texts=2, folded=len(table) > _SITES))
     return made
+
+
+def _reason(reason: str, words: Words) -> str:
+    """A reason reads "table.column: what is wrong"; the latter part may have a translation."""
+    where, between, what = reason.rpartition(": ")
+    return where + between + words.name("reason", what)

@@ -113,10 +113,10 @@ def _table(ranked: list[Site], worst: str | None, words: Words) -> Table:
     ]
     marked = next((i for i, site in enumerate(ranked) if site.site == worst), None)
     return Table(
-        words("caption"),
+        words("caption" if marked is not None and len(ranked) > 1 else "caption.plain"),
         [words(key) for key in head],
         rows,
         texts=2,
-        marked=marked,
+        marked=marked if len(ranked) > 1 else None,
         folded=len(rows) > _SHOWN,
     )

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
 from server.report.contract import Report
-
-Factory = Callable[..., dict[str, Any]]
+from server.report.html import render
+from server.report.words import LANGUAGES
 
 # Region, learners trained on, tested on.
 REGIONS = [
@@ -152,9 +151,9 @@ def sample_report() -> dict[str, Any]:
                 "rows": n_train * 690 + place * 1000,
                 "rejected": 14 + 11 * place,
                 "reasons": {
-                    "duplicate enrolment": 4 + place,
-                    "assessments.score: missing": 8 + 9 * place,
-                    "events.time: out of range": 2 + place,
+                    "enrolments.learner_id + course_id: given before": 4 + place,
+                    "outcomes.score: not a number": 8 + 9 * place,
+                    "events.time: outside -3650 to 3650": 2 + place,
                 },
             }
             for place, (name, n_train, _) in enumerate(REGIONS)
@@ -207,11 +206,13 @@ def full() -> dict[str, Any]:
     return sample_report()
 
 
+@pytest.fixture(scope="session")
+def pages() -> dict[str, str]:
+    """The full sample's page in each language, drawn once."""
+    report = Report.model_validate(sample_report())
+    return {language: render(report, language) for language in LANGUAGES}
+
+
 @pytest.fixture
 def minimal() -> dict[str, Any]:
     return minimal_report()
-
-
-@pytest.fixture
-def report(full: dict[str, Any]) -> Report:
-    return Report.model_validate(full)
