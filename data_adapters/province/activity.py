@@ -36,6 +36,8 @@ OPEN_SHARE: dict[Platform, float] = {"mooc": 0.2, "digital_library": 0.6, "live_
 EDUCATION_PACE = np.array([0.6, 0.9, 1.1, 1.1])
 #: Chance of each weekday, Monday first.
 WEEKDAYS = np.array([0.19, 0.18, 0.17, 0.16, 0.12, 0.07, 0.11])
+#: Hours at which sessions tend to begin, and their chances.
+HOURS, DAYTIMES = np.array([9.5, 15.0, 20.5]), np.array([0.2, 0.25, 0.55])
 #: How busy the week before the first and each week of a course is: a break, then exams.
 RHYTHM = np.array([0.4, 1.3, 1.2] + [1.0] * 6 + [0.5] + [1.0] * 8 + [1.2, 1.4, 1.0])
 VERBS = {"video": "played", "exercise": "answered", "quiz": "attempted", "forum": "commented"}
@@ -96,12 +98,12 @@ def draw_events(
     resource[chosen] = _open(
         rng, books, learners, platform, learners.who[enrolment[chosen]], kind[chosen]
     )
-    time = _times(rng, books, learners, enrolment, week)
+    time = _times(rng, books, learners, counts)
     if platform == "live_class":  # lessons have their hour; learners come a little late
         lesson = week * 7 + 1.4 + 2 * slot + rng.exponential(0.004, size)
         time = np.where(is_open, time, lesson)
-    # To the minute, so that Parquet packs it well; one event a minute and resource, in order,
-    # so that a row that comes twice is a mistake.
+    # To the minute, so that Parquet packs it well; one event a minute and resource; in order of
+    # time within each enrolment.
     minute = np.round(time * MINUTES).astype(np.int64)
     _, order = np.unique((enrolment << 48) + (minute << 24) + resource, return_index=True)
     keep = order[minute[order] < (results.end * MINUTES)[enrolment[order]]]
@@ -132,12 +134,12 @@ def _weekly_rates(
     level = level * place.term_activity[books.term[course]]
     level = level * EDUCATION_PACE[learners.education[who]] * known
     drive = np.clip(learners.trait(DRIVER[platform]), -3, 3)
-    log_rate = 0.5 * drive - 0.125 + 0.3 * rng.standard_normal(len(who)) - 0.045
+    log_rate = 0.8 * drive - 0.32 + 0.25 * rng.standard_normal(len(who)) - 0.03
     slope = np.clip(learners.trait("persistence"), -3, 3)[:, None] - 0.6
-    unsteady = 0.55 * np.exp(-0.45 * np.clip(learners.trait("regularity"), -3, 3))[:, None]
+    unsteady = 0.5 * np.exp(-0.6 * np.clip(learners.trait("regularity"), -3, 3))[:, None]
     noise = unsteady * np.clip(rng.standard_normal((len(who), WEEKS + 1)), -3, 3)
     weeks = np.linspace(-0.3, 0.7, WEEKS + 1)
-    return np.exp(log_rate[:, None] + 0.5 * slope * weeks + noise - unsteady**2 / 2) * (
+    return np.exp(log_rate[:, None] + 1.2 * slope * weeks + noise - unsteady**2 / 2) * (
         level[:, None] * RHYTHM
     )
 
@@ -145,7 +147,7 @@ def _weekly_rates(
 def _kind_chances(learners: Learners, platform: Platform) -> FloatArray:
     """Return each enrolment's chance of each kind of resource, shape (enrolments, kinds)."""
     pull = {
-        "forum": 0.6 * learners.trait("social"),
+        "forum": 0.9 * learners.trait("social"),
         "exercise": 0.3 * learners.trait("preparation"),
         "quiz": 0.3 * learners.trait("punctuality"),
         "content": 0.4 * learners.trait("ability"),
@@ -209,25 +211,28 @@ def _open(
 
 
 def _times(
-    rng: np.random.Generator,
-    books: Catalogue,
-    learners: Learners,
-    enrolment: IntArray,
-    week: IntArray,
+    rng: np.random.Generator, books: Catalogue, learners: Learners, counts: IntArray
 ) -> FloatArray:
-    """Place events in their week's sessions: the more regular the learner, the more sessions."""
-    size = len(learners.who)
-    most = np.clip(np.round(2.5 + 1.2 * learners.trait("regularity")), 1, SESSIONS)
-    shape = (size, WEEKS + 1, SESSIONS)
+    """Place events in their week's sessions: the more regular the learner, the more sessions.
+
+    Parameters
+    ----------
+    counts : int array, shape (enrolments, WEEKS + 1)
+        Events of each enrolment and week; their times come in that order.
+    """
+    enrolment, week = np.nonzero(counts)  # the busy weeks
+    shape = (len(week), SESSIONS)
     weekday = np.searchsorted(np.cumsum(WEEKDAYS)[:-1], rng.random(shape, dtype=np.float32))
-    starts_on = np.array([day.weekday() for day in TERMS])[books.term[learners.course]]
-    day = (weekday - starts_on[:, None, None]) % 7
-    hour = rng.choice([9.5, 15.0, 20.5], size=shape, p=[0.2, 0.25, 0.55])
-    hour += 1.5 * rng.standard_normal(shape, dtype=np.float32)
-    begins = day + np.clip(hour, 0, 23) / 24
-    session = (rng.random(len(enrolment)) * most[enrolment]).astype(np.int64)
-    within = rng.exponential(0.012, len(enrolment))  # about a quarter of an hour
-    return week * 7 + begins[enrolment, week + 1, session] + np.minimum(within, 0.04)
+    starts_on = np.array([day.weekday() for day in TERMS])[books.term[learners.course[enrolment]]]
+    day = (weekday - starts_on[:, None]) % 7
+    part = np.searchsorted(np.cumsum(DAYTIMES)[:-1], rng.random(shape, dtype=np.float32))
+    hour = HOURS[part] + 1.5 * rng.standard_normal(shape, dtype=np.float32)
+    begins = (week[:, None] - 1) * 7 + day + np.clip(hour, 0, 23) / 24
+    most = np.clip(np.round(2.5 + 1.2 * learners.trait("regularity")), 1, SESSIONS)
+    busy = np.repeat(np.arange(len(week)), counts[enrolment, week])
+    session = (rng.random(len(busy)) * most[enrolment[busy]]).astype(np.int64)
+    within = rng.exponential(0.012, len(busy))  # about a quarter of an hour
+    return begins[busy, session] + np.minimum(within, 0.04)
 
 
 def _measures(

@@ -18,7 +18,8 @@ from data_adapters.province.learners import IntArray
 REASONS: dict[str, tuple[str, ...]] = {
     "learners": ("duplicate",),
     "enrolments": ("duplicate", "unknown_learner"),
-    "events": ("duplicate", "out_of_range", "unknown_learner", "bad_date"),
+    # Equal events are no mistake to the schema, which gives them no key.
+    "events": ("out_of_range", "unknown_learner", "bad_date"),
     "outcomes": ("out_of_range", "unknown_learner"),
 }
 #: Ids per chunk that belong to no learner.

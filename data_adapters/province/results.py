@@ -87,9 +87,9 @@ def draw_results(
     ease = 0.3 + 0.8 * ability + 0.3 * ready + 0.2 * practice - 2 * books.difficulty[course]
     late = learners.trait("persistence")[:, None] * due / (WEEKS * 7)
     submits = sigmoid(1.6 + (0.5 * punctual + 0.4 * practice)[:, None] + late)
-    early = 1.0 + 1.3 * punctual[:, None] + 1.8 * rng.standard_normal(due.shape)
+    early = 1.0 + 1.6 * punctual[:, None] + 1.5 * rng.standard_normal(due.shape)
     handed_in = np.maximum(np.round(due - early, 2), 0.0)
-    mark = np.round(sigmoid(ease[:, None] + 0.9 * rng.standard_normal(due.shape)), 2)
+    mark = np.round(sigmoid(ease[:, None] + 0.7 * rng.standard_normal(due.shape)), 2)
     present = (rng.random(due.shape) < submits) & (handed_in < end[:, None])
     return Results(
         logit=logit,

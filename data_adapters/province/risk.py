@@ -28,32 +28,32 @@ FloatArray = npt.NDArray[np.float64]
 
 #: Trait -> its share in the risk in higher education, before scaling to `SIGNAL`.
 TRAITS: dict[str, float] = {
-    "ability": -0.60,
+    "ability": -0.70,
     "preparation": -0.35,
     "load": 0.35,
     "regularity": -0.35,
-    "persistence": -0.45,
+    "persistence": -0.50,
     "punctuality": -0.35,
     "practice": -0.30,  # how much they do on the course platform
-    "reading": -0.40,  # ... in the library
-    "attendance": -0.40,  # ... in live classes
+    "reading": -0.45,  # ... in the library
+    "attendance": -0.45,  # ... in live classes
     "social": -0.20,
 }
 INDEX = {name: number for number, name in enumerate(TRAITS)}
 #: Weights of two common factors; what remains of the unit variance is the trait's own.
-_ABLE = {"ability": 0.6, "preparation": 0.7, "reading": 0.2}
+_ABLE = {"ability": 0.5, "preparation": 0.5, "reading": 0.1}
 _ENGAGED = {
-    "regularity": 0.6,
-    "persistence": 0.5,
-    "punctuality": 0.5,
-    "practice": 0.6,
-    "reading": 0.45,
-    "attendance": 0.45,
-    "social": 0.3,
-    "load": -0.3,
+    "regularity": 0.4,
+    "persistence": 0.3,
+    "punctuality": 0.3,
+    "practice": 0.4,
+    "reading": 0.25,
+    "attendance": 0.25,
+    "social": 0.2,
+    "load": -0.2,
 }
 #: Deviation of the log-odds of not passing that traits account for: sets the oracle's ROC-AUC.
-SIGNAL = 2.1
+SIGNAL = 2.4
 BASE = -0.5
 #: Share of those who will not pass who withdraw, on a day evenly between these two.
 WITHDRAWS = 0.45

@@ -74,7 +74,7 @@ class ProvinceSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     seed: Annotated[int, Field(ge=0)] = 1
-    learners: Annotated[int, Field(ge=1, le=100_000_000)] = 10_000
+    learners: Annotated[int, Field(ge=1, le=100_000_000)] = 5_000
     regions: PositiveInt = 5
     events_per_learner: PositiveFloat = 120.0
     courses_per_education: Annotated[int, Field(ge=1, le=len(SUBJECTS))] = 3

@@ -209,5 +209,7 @@ def _write_site(settings: ProvinceSettings, folder: Path, region: int, platform:
         "state": "state",
         "policy": {},
     }
-    file.write_text(yaml.safe_dump(site, sort_keys=False), encoding="utf-8")
+    part = file.with_suffix(".part")
+    part.write_text(yaml.safe_dump(site, sort_keys=False), encoding="utf-8")
+    part.replace(file)
     return file
