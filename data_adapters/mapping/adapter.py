@@ -1,0 +1,137 @@
+"""The adapter that a site's YAML makes: any platform's tables, seen as learning records."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache, cached_property
+from importlib.metadata import version
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from data_adapters.mapping.connection import open_connection
+from data_adapters.mapping.platform import Platform
+from data_adapters.mapping.reading import count_rejects, count_warnings, probe
+from data_adapters.mapping.settings import AdapterSettings, parse
+from data_adapters.mapping.tables import CompiledPart, Tables, compile_tables
+from data_adapters.mapping.xapi_tables import TABLES as XAPI_TABLES
+from data_adapters.sources import Reject, Source
+from data_adapters.sources.files import Files, FilesSettings
+from data_adapters.sources.quoting import identifier
+from data_adapters.sources.sql import Sql, SqlSettings
+from data_adapters.sources.xapi import Xapi
+from edufed.records import TABLES, DataError, LearningRecords
+
+
+class MappedRecords(LearningRecords):
+    """Learning records whose connection is filled when it is first asked for.
+
+    The fingerprint alone then costs next to nothing: a site that has its features cached
+    reads no statement and no row of its database.
+    """
+
+    def __init__(self, fill: Callable[[], duckdb.DuckDBPyConnection], fingerprint: str) -> None:
+        self._fill = fill
+        self.fingerprint = fingerprint
+
+    # Cached in the attribute's own place: to its users it stays an attribute.
+    @cached_property
+    def connection(  # type: ignore[override]
+        self,
+    ) -> duckdb.DuckDBPyConnection:
+        """The connection in which each present table is a view."""
+        return self._fill()
+
+
+class MappedAdapter:
+    """A platform's tables, mapped by YAML.
+
+    Parameters
+    ----------
+    settings : AdapterSettings
+        With the defaults of the platform's kind already in them.
+    source : Source
+        Where the tables are.
+    platform : Platform
+        What is known of this kind of platform.
+    """
+
+    def __init__(self, settings: AdapterSettings, source: Source, platform: Platform) -> None:
+        self.settings = settings
+        self.source = source
+        self.platform = platform
+
+    def supplies(self) -> dict[str, tuple[str, ...]]:
+        """Canonical tables and columns that this site has, by its settings alone."""
+        supplied = {}
+        for table, schema in TABLES.items():
+            parts = self.settings.tables.get(table, [])
+            have = set(chain.from_iterable(part.columns for part in parts))
+            if table == "enrolments" and parts and self.settings.course_start is not None:
+                have.add("course_start")
+            if have:
+                supplied[table] = tuple(column for column in schema.columns if column in have)
+        return supplied
+
+    def read(self, cutoff: float | None = None) -> LearningRecords:
+        """Open the platform's tables as learning records; see `data_adapters.base.Adapter`."""
+        connection = open_connection()
+        tables = Tables(self.source, cache(lambda name: self.source.describe(connection, name)))
+        compiled = compile_tables(self.settings, tables)
+        needed = {table: tuple(sorted(columns)) for table, columns in tables.needed.items()}
+        parts = list(chain.from_iterable(compiled.values()))
+        if not self.source.lands:
+            probe(connection, parts)
+
+        def fill() -> duckdb.DuckDBPyConnection:
+            rejects = self.source.load(connection, needed)
+            if self.source.lands:
+                probe(connection, parts)
+            for table, its_parts in compiled.items():
+                union = " UNION ALL BY NAME ".join(f"({p.select(cutoff)})" for p in its_parts)
+                connection.execute(f"CREATE VIEW {identifier(table)} AS {union}")
+            count_rejects(connection, _by_table(rejects, parts))
+            count_warnings(connection, parts)
+            return connection
+
+        return MappedRecords(fill, self._fingerprint(needed))
+
+    def _fingerprint(self, needed: Mapping[str, tuple[str, ...]]) -> str:
+        mapping = self.settings.model_dump(mode="json", by_alias=True, exclude={"source"})
+        seen = [version("edufed"), mapping, self.source.fingerprint(needed)]
+        return hashlib.sha256(json.dumps(seen, sort_keys=True).encode()).hexdigest()
+
+
+def _by_table(rejects: Iterable[Reject], parts: Iterable[CompiledPart]) -> Iterator[Reject]:
+    """Count a source's rejects for each canonical table whose rows they would have been."""
+    for reject in rejects:
+        for table in sorted(
+            {p.table for p in parts if p.raw == reject.table and not p.one_per_key}
+        ):
+            yield Reject(table, reject.reason, reject.rows)
+
+
+def open_mapped(settings: Mapping[str, Any], folder: Path, platform: Platform) -> MappedAdapter:
+    """Open a mapped adapter; see `data_adapters.base.open_adapter`."""
+    tables = settings.get("tables", {})
+    source = settings.get("source")
+    if isinstance(source, Mapping) and source.get("kind") == "xapi":
+        tables = {**XAPI_TABLES, **tables}
+    if not isinstance(tables, Mapping):
+        raise DataError("adapter.tables: write a mapping for each canonical table")
+    checked = parse({**settings, "tables": platform.complete(tables)})
+    return MappedAdapter(checked, _source(checked, folder), platform)
+
+
+def _source(settings: AdapterSettings, folder: Path) -> Source:
+    match settings.source:
+        case FilesSettings() as files:
+            return Files(files, folder)
+        case SqlSettings() as sql:
+            return Sql(sql, folder)
+        case xapi:
+            return Xapi(xapi, folder)
