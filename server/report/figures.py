@@ -30,6 +30,8 @@ def percent(value: float | None, digits: int = 0) -> str:
     """A share in 0..1 as per cent; one too small for the digits does not read as none."""
     if value is None:
         return DASH
+    if value == 0:
+        return "0%"
     if 0 < value * 100 < 10**-digits / 2:
         return f"<{10**-digits:.{digits}f}%"
     return f"{value * 100:.{digits}f}%"

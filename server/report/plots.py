@@ -89,30 +89,33 @@ def points(
 
 
 def _say_points(axes: Axes, x: Values, y: Values, labels: Sequence[str]) -> None:
-    """Write labels beside their dots, on the side that has more room, none over another."""
+    """Write labels beside their dots where they cover neither a dot nor another label."""
     inside = axes.get_window_extent()
-    taken: list[Bbox] = []
+    known = [(a, b) for a, b in zip(x, y, strict=True) if a is not None and b is not None]
+    if not known:
+        return
+    dots = axes.transData.transform(known)
+    taken = [Bbox.from_bounds(a - 4, b - 4, 8, 8) for a, b in dots]
     for across, up, text in zip(x, y, labels, strict=True):
         if not text or across is None or up is None:
             continue
         place, height = axes.transData.transform((across, up))
-        right = inside.x1 - place > place - inside.x0
-        room = (inside.x1 - place if right else place - inside.x0) - 8
-        label = canvas.shorten(text, room)
-        size = canvas.width(label)
-        left = place + 7 if right else place - 7 - size
-        box = Bbox.from_bounds(left, height, size, 1.5 * TEXT)
-        if any(box.overlaps(other) for other in taken):
-            continue
-        taken.append(box)
-        axes.annotate(
-            label,
-            (across, up),
-            xytext=(7 if right else -7, 5),
-            textcoords="offset pixels",
-            ha="left" if right else "right",
-            fontsize=TEXT - 0.5,
-        )
+        size = canvas.width(text)
+        for side, rise in (("left", 4), ("right", 4), ("left", -13), ("right", -13)):
+            left = place + 7 if side == "left" else place - 7 - size
+            box = Bbox.from_bounds(left, height + rise - 2, size, TEXT)
+            clear = not any(box.overlaps(other) for other in taken)
+            if clear and inside.x0 <= box.x0 and box.x1 <= inside.x1 + 8:
+                taken.append(box)
+                axes.annotate(
+                    text,
+                    (across, up),
+                    xytext=(7 if side == "left" else -7, rise),
+                    textcoords="offset pixels",
+                    ha=side,
+                    fontsize=TEXT - 0.5,
+                )
+                break
 
 
 @dataclass(frozen=True)

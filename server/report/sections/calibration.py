@@ -23,17 +23,19 @@ def blocks(report: Report, words: Words) -> list[Block]:
     known = {key: points for key, points in known.items() if points}
     if not known:
         return []
+    first = next(iter(known))
+    sizes = [point.n or 0 for point in known[first]]
+    uneven = max(sizes) > 1.5 * min(sizes)  # groups of one size need no plot of their sizes
     drawn = []
     for key, points in known.items():
-        most = max((point.n or 0 for point in points), default=0)
-        areas = [max(10.0, _LARGEST * (point.n or 0) / most) for point in points] if most else None
         drawn.append(
             plots.Line(
                 key,
                 [point.predicted for point in points],
                 [point.observed for point in points],
                 dashed=key != "federated",
-                areas=areas if key == "federated" else None,
+                dots=key == first,
+                areas=_areas(sizes) if uneven and key == first else None,
             )
         )
     frame = plots.Frame(
@@ -41,12 +43,8 @@ def blocks(report: Report, words: Words) -> list[Block]:
     )
     legend = [(f"line-{key}", words(key)) for key in known] + [("line-ideal", words("ideal"))]
     svg = plots.lines("calibration", words("alt"), drawn[::-1], frame, diagonal=True)
-    first = next(iter(known))
     points = known[first]
-    sizes = [point.n or 0 for point in points]
-    uneven = max(sizes) > 1.5 * min(sizes)  # groups of one size need no plot of their sizes
-    note = words("note") if uneven and first == "federated" else ""
-    figures = [Figure(words("figure"), svg, legend, note)]
+    figures = [Figure(words("figure"), svg, legend, words("note") if uneven else "")]
     if uneven:
         svg = plots.bars(
             "calibration-n",
@@ -60,3 +58,8 @@ def blocks(report: Report, words: Words) -> list[Block]:
     rows = [[percent(p.predicted, 1), percent(p.observed, 1), count(p.n)] for p in points]
     table = Table(words("caption"), [words("x"), words("y"), words("n")], rows, folded=True)
     return [Prose(words("lead")), Figures(figures), table]
+
+
+def _areas(sizes: list[int]) -> list[float]:
+    """Area of the dot for each number of learners, no dot too small to see."""
+    return [max(10.0, _LARGEST * size / max(sizes)) for size in sizes]

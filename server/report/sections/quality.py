@@ -24,9 +24,9 @@ def blocks(report: Report, words: Words) -> list[Block]:
     for entry in report.quality:
         reasons.update(entry.reasons)
     share = percent(rejected / rows, 2) if rows else percent(0)
-    made: list[Block] = [
-        Prose(words("lead", rows=count(rows), rejected=count(rejected), share=share))
-    ]
+    key = "lead" if rejected else "lead.none"
+    lead = words(key, rows=count(rows), rejected=count(rejected), share=share)
+    made: list[Block] = [Prose(lead)]
     figures = []
     largest = sorted(report.quality, key=lambda entry: (-(entry.rows or 0), entry.site))[:_SITES]
     if rows:
@@ -70,7 +70,9 @@ def blocks(report: Report, words: Words) -> list[Block]:
         for entry in ordered
     ]
     head = [words(key) for key in ("site", "reasons", "rows", "rejected", "share")]
-    made.append(Table(words("caption"), head, table, texts=2, folded=len(table) > _SITES))
+    made.append(
+        Table(words("caption"), head, table, texts=2, folded=not rejected or len(table) > _SITES)
+    )
     return made
 
 

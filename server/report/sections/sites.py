@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from server.report import compare, plots
+from server.report import canvas, compare, plots
 from server.report.contract import Report, Site
 from server.report.figures import count, score, signed
 from server.report.pieces import Block, Figure, Figures, Prose, Table
@@ -71,7 +71,8 @@ def _gains(drawn: list[Site], worst: str | None, words: Words) -> Figure:
     sizes = [float(site.n_train or 0) for site in kept]
     named = {gains.index(max(gains)), gains.index(min(gains)), sizes.index(max(sizes))}
     labels = [
-        site.site if place in named or site.site == worst else "" for place, site in enumerate(kept)
+        canvas.shorten(site.site, 180) if place in named or site.site == worst else ""
+        for place, site in enumerate(kept)
     ]
     frame = plots.Frame(
         words("gains.x"),
