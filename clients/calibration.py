@@ -103,7 +103,7 @@ def _fit(y: Array, logit: Array) -> tuple[float, float]:
         objective,
         np.array([0.0, 1.0]),
         jac=True,
-        method="L-BFGS-B",
+        method="TNC",  # unlike L-BFGS-B it asks no threaded LAPACK for a problem of two unknowns
         bounds=[(None, None), (LEAST_SLOPE, None)],
     )
     return float(found.x[0]), float(found.x[1])

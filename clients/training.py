@@ -245,6 +245,6 @@ def predict_risk(model: nn.Module, x: FloatArray) -> npt.NDArray[np.float64]:
 
 
 def mean_loss(model: nn.Module, x: FloatArray, y: FloatArray) -> float:
-    """Mean cross-entropy (nats a learner) of the model on these rows, penalties not included."""
+    """Mean cross-entropy (nats a learner) on one row or more, penalties not included."""
     logit = predict_logit(model, x)
     return float(np.mean(np.logaddexp(0.0, logit) - y * logit))
