@@ -17,6 +17,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+#: Values are encoded piece by piece, and a piece stays in the processor's cache.
+_PIECE = 1 << 14
+
 Words = npt.NDArray[np.unsignedinteger[Any]]
 
 
@@ -75,36 +78,56 @@ class FixedPoint:
             A value is not a finite number, or beyond the limit while `clip` is off.
         """
         array = np.asarray(values)
-        signed = np.dtype(f"<i{self.bits // 8}")
-        if array.dtype.kind in "biu":
-            most = self._most(sites) >> self.fraction
-            if array.dtype == np.uint64:  # what int64 cannot hold is beyond every limit
-                array = np.minimum(array, np.uint64(np.iinfo(np.int64).max))
-            whole = array.astype(np.int64)
-            if clip:
-                np.clip(whole, -most, most, out=whole)
-            self._refuse_outside(whole, most, sites)
-            return (whole << self.fraction).astype(signed).view(self.dtype)
-        with np.errstate(over="ignore"):  # an infinity is refused below
-            scaled = array.astype(np.float64, copy=False) * 2.0**self.fraction
-        if clip and np.isfinite(scaled).all():
-            np.clip(scaled, -self._most(sites), self._most(sites), out=scaled)
-        self._refuse_outside(scaled, self._most(sites), sites)
-        return np.rint(scaled, out=scaled).astype(signed).view(self.dtype)
+        encode = self._whole if array.dtype.kind in "biu" else self._real
+        return encode(array, sites, clip).view(self.dtype)
 
-    def _refuse_outside(self, scaled: npt.NDArray[Any], most: int, sites: int) -> None:
-        # Minimum and maximum carry NaN on, and NaN fails every comparison.
-        if scaled.size and not (scaled.min() >= -most and scaled.max() <= most):
-            finite = np.isfinite(scaled)
-            wrong = int((~finite).sum())
-            beyond = int((np.abs(scaled[finite].astype(np.float64)) > most).sum())
-            raise RangeError(
-                f"{wrong} of {scaled.size} values are not finite and {beyond} are larger than "
-                f"{self.limit(sites):.6g}, the most a site may send with {sites} sites, "
-                f"{self.bits} bits and {self.fraction} binary digits: scale them or clip"
-            )
+    @property
+    def _signed(self) -> np.dtype[Any]:
+        return np.dtype(f"<i{self.bits // 8}")
+
+    def _whole(self, array: npt.NDArray[Any], sites: int, clip: bool) -> npt.NDArray[Any]:
+        most = self._most(sites) >> self.fraction
+        if array.dtype == np.uint64:  # what int64 cannot hold is beyond every limit
+            array = np.minimum(array, np.uint64(np.iinfo(np.int64).max))
+        whole = array.astype(np.int64)
+        if clip:
+            np.clip(whole, -most, most, out=whole)
+        if not _within(whole, most):
+            raise self._outside(whole, sites)
+        return (whole << self.fraction).astype(self._signed)
+
+    def _real(self, array: npt.NDArray[Any], sites: int, clip: bool) -> npt.NDArray[Any]:
+        most = self._most(sites)
+        scale = np.float64(2.0**self.fraction)
+        out = np.empty(len(array), self._signed)
+        buffer = np.empty(min(len(array), _PIECE))
+        for start in range(0, len(array), _PIECE):
+            piece = array[start : start + _PIECE]
+            scaled = buffer[: len(piece)]
+            with np.errstate(over="ignore"):  # an infinity is refused below
+                np.multiply(piece, scale, out=scaled)
+            if clip and np.isfinite(scaled).all():
+                np.clip(scaled, -most, most, out=scaled)
+            if not _within(scaled, most):
+                raise self._outside(array, sites)
+            out[start : start + _PIECE] = np.rint(scaled, out=scaled)
+        return out
+
+    def _outside(self, array: npt.NDArray[Any], sites: int) -> RangeError:
+        limit = self.limit(sites)
+        finite = np.isfinite(array)
+        beyond = np.abs(array[finite].astype(np.float64)) > limit
+        return RangeError(
+            f"{int((~finite).sum())} of {array.size} values are not finite and "
+            f"{int(beyond.sum())} are larger than {limit:.6g}, the most a site may send with "
+            f"{sites} sites, {self.bits} bits and {self.fraction} binary digits: scale them or clip"
+        )
 
     def decode(self, words: Words) -> npt.NDArray[np.float64]:
         """Real numbers, shape (m,), that ring elements `words` stand for."""
-        signed = np.dtype(f"<i{self.bits // 8}")
-        return words.view(signed) / np.float64(2.0**self.fraction)
+        return words.view(self._signed) / np.float64(2.0**self.fraction)
+
+
+def _within(array: npt.NDArray[Any], most: int) -> bool:
+    # Minimum and maximum carry NaN on, and NaN fails every comparison.
+    return array.size == 0 or bool(array.min() >= -most and array.max() <= most)

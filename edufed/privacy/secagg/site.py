@@ -1,7 +1,7 @@
 """Secure aggregation, a site's side: what leaves here is masked, sealed or a single share.
 
 Protocol: Bonawitz et al. 2017 (doi:10.1145/3133956.3133982) with the set-up done once a job, as in
-Flamingo (Ma et al. 2023, ia.cr/2023/486). docs/secure-aggregation.md has it message by message,
+Flamingo (Ma et al. 2023, arXiv:2308.09883). docs/secure-aggregation.md has it message by message,
 with what each party learns.
 """
 
