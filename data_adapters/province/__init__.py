@@ -5,7 +5,7 @@ however many other regions there are. `truth` says what a perfect model would kn
 """
 
 from data_adapters.province.settings import ProvinceSettings
-from data_adapters.province.truth import Truth, truth
+from data_adapters.province.truth import Truth, preferences, truth
 from data_adapters.province.write import write_province, write_region
 
-__all__ = ["ProvinceSettings", "Truth", "truth", "write_province", "write_region"]
+__all__ = ["ProvinceSettings", "Truth", "preferences", "truth", "write_province", "write_region"]

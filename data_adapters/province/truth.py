@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
+from data_adapters.province.activity import subject_chances
 from data_adapters.province.courses import Catalogue, catalogue
 from data_adapters.province.learners import Learners, chunks, draw_learners, link_ids
 from data_adapters.province.results import Results, draw_results
@@ -21,7 +22,13 @@ from data_adapters.province.risk import (
     intercepts,
     sigmoid,
 )
-from data_adapters.province.settings import EDUCATION, SUBJECTS, ProvinceSettings
+from data_adapters.province.settings import (
+    EDUCATION,
+    PLATFORMS,
+    SUBJECTS,
+    Platform,
+    ProvinceSettings,
+)
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,26 @@ def truth(settings: ProvinceSettings, region: int) -> Truth:
         intercepts=pd.Series(intercepts(books, place), index=books.course_id),
         enrolments=pa.concat_tables(parts).to_pandas(),
     )
+
+
+def preferences(settings: ProvinceSettings, region: int, platform: Platform) -> pd.DataFrame:
+    """Return how a learner's use of open resources on `platform` parts among subjects.
+
+    Returns
+    -------
+    frame, shape (learners, subjects)
+        Chances that sum to 1 for each link_id: of all learners of the region, whether the
+        platform knows them yet or not.
+    """
+    books = catalogue(settings)
+    place = drift(settings, region)
+    parts = []
+    for chunk in range(chunks(settings, region)):
+        learners = draw_learners(settings, books, place, region, chunk)
+        tastes = learners.tastes[PLATFORMS.index(platform)]
+        links = link_ids(settings, region, learners.number).to_pylist()
+        parts.append(pd.DataFrame(subject_chances(books, tastes), links, list(SUBJECTS)))
+    return pd.concat(parts).rename_axis("link_id")
 
 
 def truth_table(

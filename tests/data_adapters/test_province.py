@@ -14,7 +14,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from threadpoolctl import threadpool_limits
 
-from data_adapters.province import ProvinceSettings, truth, write_province, write_region
+from data_adapters.province import (
+    ProvinceSettings,
+    preferences,
+    truth,
+    write_province,
+    write_region,
+)
 from data_adapters.province.learners import COLUMNS, KNOWN, pseudonyms
 from data_adapters.province.risk import TRAITS, drift, trait_correlation, withdrawn_by
 from data_adapters.province.settings import EDUCATION, PLATFORMS, TERMS, TEST_FROM
@@ -268,6 +274,29 @@ def test_tastes_carry_over_between_platforms_as_set(
     a = (library.loc[both] - library.mean()).to_numpy().ravel()
     b = (live.loc[both] - live.mean()).to_numpy().ravel()
     assert low < np.corrcoef(a, b)[0, 1] < high
+
+
+def test_what_learners_open_follows_their_true_preferences(region: Path) -> None:
+    chances = preferences(SMALL, 0, "digital_library")
+    assert np.allclose(chances.sum(axis=1), 1)
+    opened = sql(f"""
+        SELECT link_id, subject, count(*) AS n FROM '{region}/digital_library/events.parquet'
+        JOIN '{region}/digital_library/resources.parquet' r USING (resource_id)
+        JOIN '{region}/digital_library/learners.parquet' USING (learner_id)
+        WHERE r.course_id IS NULL GROUP BY ALL
+    """).pivot_table(index="link_id", columns="subject", values="n", fill_value=0)
+    expected = chances.loc[opened.index, opened.columns].mul(opened.sum(axis=1), axis=0)
+    assert np.abs(opened.sum() / expected.sum() - 1).max() < 0.1
+    # As far from the truth as counts drawn from it are: about one variance a cell.
+    assert ((opened - expected) ** 2).sum().sum() / expected.sum().sum() < 1.1
+
+
+@pytest.mark.parametrize("learners", [1, 7])
+def test_the_smallest_regions_can_be_written(tmp_path: Path, learners: int) -> None:
+    settings = ProvinceSettings(learners=learners, regions=1, events_per_learner=1)
+    folder = write_region(settings, tmp_path, 0)
+    assert len(truth(settings, 0).enrolments) >= learners
+    assert len(list(folder.rglob("*.parquet"))) == 12
 
 
 def test_progress_is_told_and_ends_with_everybody(tmp_path: Path) -> None:
