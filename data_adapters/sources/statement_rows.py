@@ -86,7 +86,7 @@ def _course(statement: Statement) -> str | None:
     around = statement.context.contextActivities if statement.context else None
     candidates: list[Activity] = []
     for place in (around.parent, around.grouping) if around else ():
-        candidates += place if isinstance(place, list) else [place] if place else []
+        candidates += place or []
     if isinstance(statement.object, Activity):
         candidates.append(statement.object)
     courses = (a.id for a in candidates if a.definition and a.definition.type == COURSE)

@@ -16,6 +16,7 @@ from uuid import UUID
 from pydantic import (
     AnyUrl,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StrictBool,
@@ -87,6 +88,10 @@ class Group(Strict):
         if identifiers > 1 or (identifiers == 0 and self.member is None):
             raise ValueError("one identifier, or members")
         return self
+
+
+#: Tried in this order; the first that fits is it.
+Actor = Annotated[Agent | Group, Field(union_mode="left_to_right")]
 
 
 class Verb(Strict):
@@ -188,13 +193,21 @@ class Result(Strict):
     extensions: Extensions | None = None
 
 
+def _several(raw: object) -> object:
+    return [raw] if isinstance(raw, dict) else raw
+
+
+#: The specification lets a single activity stand for a list of one.
+Activities = Annotated[list[Activity], BeforeValidator(_several)]
+
+
 class ContextActivities(Strict):
     """Activities around the one that was acted on."""
 
-    parent: Activity | list[Activity] | None = None
-    grouping: Activity | list[Activity] | None = None
-    category: Activity | list[Activity] | None = None
-    other: Activity | list[Activity] | None = None
+    parent: Activities | None = None
+    grouping: Activities | None = None
+    category: Activities | None = None
+    other: Activities | None = None
 
 
 class Context(Strict):
@@ -226,9 +239,9 @@ class Attachment(Strict):
 class SubStatement(Strict):
     """A statement that is the object of another."""
 
-    actor: Agent | Group
+    actor: Actor
     verb: Verb
-    object: Activity | StatementRef
+    object: Annotated[Activity | StatementRef, Field(union_mode="left_to_right")]
     objectType: Literal["SubStatement"]
     result: Result | None = None
     context: Context | None = None
@@ -240,14 +253,16 @@ class Statement(Strict):
     """Who did what with what."""
 
     id: UUID | None = None
-    actor: Agent | Group
+    actor: Actor
     verb: Verb
-    object: Activity | StatementRef | SubStatement | Agent | Group
+    object: Annotated[
+        Activity | StatementRef | SubStatement | Agent | Group, Field(union_mode="left_to_right")
+    ]
     result: Result | None = None
     context: Context | None = None
     timestamp: datetime | None = None
     stored: datetime | None = None
-    authority: Agent | Group | None = None
+    authority: Actor | None = None
     version: Annotated[str, StringConstraints(pattern=r"^1\.0\.[0-9]+$")] = "1.0.0"
     attachments: list[Attachment] | None = None
 
