@@ -103,7 +103,7 @@ def main(
 def show(rows: list[dict[str, Any]], goals: dict[str, dict[str, Any]]) -> None:
     table = Table(title="Generating the province")
     for column in rows[0]:
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", overflow="fold")
     for row in rows:
         table.add_row(*(f"{value:,}" for value in row.values()))
     console = Console()
