@@ -1,0 +1,407 @@
+"""The site worker: answers the coordinator's messages with the EduFed that is installed here.
+
+`edufed client` starts Flower's SuperNode with ``--isolation process`` and this beside it. Where
+Flower would start a Python process for every message and run the code that came in the bundle,
+the worker takes the message from the SuperNode's Runtime API and calls `clients.app`, imported
+once, with torch and the adapters already loaded. Nothing out of a bundle is ever run; a bundle
+that does not stand for the installed code, and that the site's YAML does not approve, is
+answered with an error. With ``worker: subprocess`` the same is done by a fresh process each time.
+
+The worker notes which message it is answering (`Claim`). Should it die or take longer than the
+coordinator waits, `edufed client` answers that message with an error (`answer_for_dead`) and
+starts another worker.
+
+All that EduFed's sites use of Flower 1.41 beyond its public interface stands in this file.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import importlib
+import json
+import logging
+import pkgutil
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import httpx
+from flwr.app import Context, Error, Message, RecordDict
+from flwr.clientapp import ClientApp
+from flwr.common.constant import ErrorCode, SubStatus
+from flwr.common.serde import (
+    context_from_proto,
+    context_to_proto,
+    message_from_proto,
+    message_to_proto,
+)
+from flwr.proto.fleet_pb2 import DeactivateNodeRequest
+from flwr.proto.message_pb2 import Message as ProtoMessage
+from flwr.proto.node_pb2 import Node
+from flwr.proto.runtime_pb2 import (
+    AcquireTaskRequest,
+    PullAppMessagesRequest,
+    PullTaskInputRequest,
+    PushTaskOutputRequest,
+    SendTaskHeartbeatRequest,
+)
+from flwr.supercore.constant import TASK_TOKEN_HEADER, TaskType
+from flwr.supercore.inflatable.inflatable_protobuf_utils import (
+    make_confirm_message_received_fn_protobuf,
+    make_pull_object_fn_protobuf,
+)
+from flwr.supercore.inflatable.inflatable_utils import pull_and_inflate_object_from_tree
+from flwr.supercore.interceptors import RuntimeVersionHttpInterceptor, SuperExecAuthHttpInterceptor
+from flwr.supercore.protobuf.client import (
+    ProtobufCall,
+    ProtobufClientInterceptor,
+    ProtobufRequestContext,
+)
+from flwr.supercore.runtime import RuntimeHttpClient
+from flwr.supercore.task_identity import TaskIdentity
+from flwr.supernode.runtime.run_clientapp import push_message
+
+from clients.audit import AuditLog
+from edufed.bundle import BundleError, bundle_code, installed_code
+from edufed.private_files import read_private, write_private
+
+log = logging.getLogger("edufed.worker")
+
+#: Seconds between two looks for a task: soon after the last one, and when nothing is going on.
+_BUSY_POLL_S, _IDLE_POLL_S = 0.05, 0.5
+_BUSY_FOR_S = 30.0
+#: Seconds to look for a message whose task was announced but which the SuperNode still fetches.
+_FETCH_S = 600.0
+#: The SuperNode gives a task up 60 s after its last sign of life.
+_HEARTBEAT_S = 15.0
+_ACQUIRE = "/flwr.proto.Runtime/AcquireTask"
+
+
+@dataclass(frozen=True)
+class WorkerSettings:
+    """What `edufed client` tells its worker, as JSON on the command line; no secrets.
+
+    Attributes
+    ----------
+    address : str
+        The SuperNode's Runtime API.
+    folder : str
+        Holds ``runtime.pem`` and ``superexec.secret``, made anew at each start of the site.
+    audit : str
+        The site's audit log.
+    approved : list of str
+        Hashes of code that bundles may stand for, beside the installed one's.
+    once : bool
+        End after one message.
+    """
+
+    address: str
+    folder: str
+    audit: str
+    approved: list[str]
+    once: bool
+
+    def argument(self) -> str:
+        """Return the settings as one command-line argument."""
+        return json.dumps(asdict(self))
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The message that a worker is answering.
+
+    `message` is its envelope without content, serialised; `deadline` is the time (seconds since
+    the epoch) after which the coordinator no longer waits. Both are None until it was fetched.
+    """
+
+    token: str
+    message: bytes | None = None
+    deadline: float | None = None
+
+    def save(self, folder: Path) -> None:
+        """Note the claim in the site's run folder."""
+        envelope = base64.b64encode(self.message).decode() if self.message is not None else None
+        content = {"token": self.token, "message": envelope, "deadline": self.deadline}
+        write_private(folder / "claim.json", json.dumps(content).encode())
+
+    @staticmethod
+    def load(folder: Path) -> Claim | None:
+        """Return the claim noted in a run folder, if any."""
+        try:
+            content = json.loads((folder / "claim.json").read_bytes())
+        except FileNotFoundError:
+            return None
+        envelope = content["message"]
+        return Claim(
+            content["token"],
+            base64.b64decode(envelope) if envelope is not None else None,
+            content["deadline"],
+        )
+
+    @staticmethod
+    def drop(folder: Path) -> None:
+        """Forget the claim: it was answered."""
+        (folder / "claim.json").unlink(missing_ok=True)
+
+
+class _TaskToken:
+    """Shows the token of the task at hand with every request but the one that asks for a task."""
+
+    def __init__(self) -> None:
+        self.value: str | None = None
+
+    def intercept(self, context: ProtobufRequestContext, call_next: ProtobufCall) -> httpx.Response:
+        if self.value is not None and context.rpc_method != _ACQUIRE:
+            context.request.headers[TASK_TOKEN_HEADER] = self.value
+        return call_next(context)
+
+
+@contextlib.contextmanager
+def _runtime(address: str, folder: Path) -> Iterator[tuple[RuntimeHttpClient, _TaskToken]]:
+    token = _TaskToken()
+    client = RuntimeHttpClient.from_server_address(
+        address,
+        insecure=False,
+        root_certificates=read_private(folder / "runtime.pem"),
+        interceptors=[
+            RuntimeVersionHttpInterceptor(component_name="flwr-clientapp"),
+            SuperExecAuthHttpInterceptor(
+                master_secret=read_private(folder / "superexec.secret"),
+                protected_methods={_ACQUIRE},
+            ),
+            token,
+        ],
+    )
+    try:
+        yield client, token
+    finally:
+        client.close()
+
+
+def serve(settings: WorkerSettings, app: ClientApp) -> None:
+    """Answer messages with `app`: one after the other, or one in all if so set."""
+    folder = Path(settings.folder)
+    with _runtime(settings.address, folder) as (client, token):
+        last, away = time.monotonic(), False
+        while True:
+            try:
+                answer = client.AcquireTask(
+                    AcquireTaskRequest(supported_task_types=[TaskType.CLIENT_APP])
+                )
+                if away:
+                    log.info("the SuperNode is back")
+                    away = False
+            except httpx.TransportError:
+                if not away:
+                    log.warning("the SuperNode does not answer; waiting for it")
+                    away = True
+                time.sleep(_IDLE_POLL_S)
+                continue
+            if not answer.token:
+                busy = time.monotonic() - last < _BUSY_FOR_S
+                time.sleep(_BUSY_POLL_S if busy else _IDLE_POLL_S)
+                continue
+            token.value = answer.token
+            try:
+                _answer_task(client, answer.token, settings, app)
+            except httpx.HTTPError as error:
+                log.error("a message was lost: %s", type(error).__name__)
+            finally:
+                Claim.drop(folder)
+                token.value = None
+            if settings.once:
+                return
+            last = time.monotonic()
+
+
+def _answer_task(
+    client: RuntimeHttpClient, token: str, settings: WorkerSettings, app: ClientApp
+) -> None:
+    folder = Path(settings.folder)
+    started = time.monotonic()
+    Claim(token).save(folder)
+    task = client.PullTaskInput(PullTaskInputRequest())
+    context = context_from_proto(task.context)
+    TaskIdentity.task_id = task.task_id
+    TaskIdentity.run_id = task.run.run_id
+    TaskIdentity.node_id = context.node_id
+
+    def claim(envelope: Message) -> None:
+        deadline = time.time() + envelope.metadata.ttl
+        Claim(token, message_to_proto(envelope).SerializeToString(), deadline).save(folder)
+
+    with _heartbeat(client):
+        message = _pull_message(client, context, claim)
+        refusal = bundle_refusal(task.fab.content, settings.approved)
+        if refusal is not None:
+            log.error("run %d refused: %s", context.run_id, refusal)
+            AuditLog(Path(settings.audit)).append(
+                "bundle refused", {"run": str(context.run_id), "reason": refusal}
+            )
+            reply = Message(Error(ErrorCode.INVALID_FAB, refusal), reply_to=message)
+        else:
+            reply = _call(app, message, context)
+        push_message(client, reply, context)
+        Claim.drop(folder)
+        if reply.has_error():
+            why = reply.error.reason or ""
+            output = PushTaskOutputRequest(sub_status=SubStatus.FAILED, details=why)
+        else:
+            output = PushTaskOutputRequest(
+                context=context_to_proto(context), sub_status=SubStatus.COMPLETED
+            )
+        client.PushTaskOutput(output)
+    took = time.monotonic() - started
+    log.info("answered %s of run %d in %.2f s", message.metadata.message_type, context.run_id, took)
+
+
+def bundle_refusal(bundle: bytes, approved: list[str]) -> str | None:
+    """Say why a bundle is refused, or None where it stands for code that the site approves."""
+    own = installed_code()
+    try:
+        code = bundle_code(bundle)
+    except BundleError as error:
+        return f"bundle refused: {error}"
+    if code == own or code.hash in approved:
+        return None
+    return (
+        f"bundle refused: {code.hash} (EduFed {code.version}) is not approved by this site,"
+        f" which runs {own.hash[:19]}... (EduFed {own.version})"
+    )
+
+
+def _call(app: ClientApp, message: Message, context: Context) -> Message:
+    """Call the app; what it raises is logged here, and only its type travels."""
+    try:
+        return app(message=message, context=context)
+    except Exception as error:
+        log.exception("the ClientApp raised")
+        reason = f"unexpected {type(error).__name__}; the site's own log says more"
+        return Message(Error(ErrorCode.CLIENT_APP_RAISED_EXCEPTION, reason), reply_to=message)
+
+
+def _pull_message(
+    client: RuntimeHttpClient, context: Context, claim: Callable[[Message], None]
+) -> Message:
+    # The SuperNode announces a task before it has fetched the message and its objects.
+    end = time.monotonic() + _FETCH_S
+    while not (found := client.PullMessages(PullAppMessagesRequest())).messages_list:
+        if time.monotonic() > end:
+            raise httpx.ReadTimeout("the SuperNode announced a message and did not fetch it")
+        time.sleep(_BUSY_POLL_S)
+    claim(message_from_proto(found.messages_list[0]))
+    node, tree = Node(node_id=context.node_id), found.message_object_trees[0]
+    message = pull_and_inflate_object_from_tree(
+        tree,
+        make_pull_object_fn_protobuf(client.PullObject, node, context.run_id),
+        make_confirm_message_received_fn_protobuf(
+            client.ConfirmMessageReceived, node, context.run_id
+        ),
+        return_type=Message,
+        max_time=_FETCH_S,
+        initial_backoff=_BUSY_POLL_S,
+    )
+    message.metadata.__dict__["_message_id"] = tree.object_id  # not part of its content
+    return message
+
+
+@contextlib.contextmanager
+def _heartbeat(client: RuntimeHttpClient) -> Iterator[None]:
+    done = threading.Event()
+
+    def beat() -> None:
+        while not done.wait(_HEARTBEAT_S):
+            with contextlib.suppress(httpx.HTTPError):
+                client.SendTaskHeartbeat(SendTaskHeartbeatRequest())
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def answer_for_dead(address: str, folder: Path, reason: str) -> bool:
+    """Answer, in place of a worker that is no more, the message that it had claimed.
+
+    Returns
+    -------
+    bool
+        Whether there was one to answer.
+    """
+    claim = Claim.load(folder)
+    if claim is None:
+        return False
+    Claim.drop(folder)
+    with contextlib.suppress(httpx.HTTPError), _runtime(address, folder) as (client, token):
+        token.value = claim.token
+        if claim.message is None:
+            context = context_from_proto(client.PullTaskInput(PullTaskInputRequest()).context)
+            message = _pull_message(client, context, lambda _: None)
+        else:
+            message = message_from_proto(ProtoMessage.FromString(claim.message))
+        node = message.metadata.dst_node_id
+        context = Context(message.metadata.run_id, node, {}, state=RecordDict(), run_config={})
+        reply = Message(Error(ErrorCode.CLIENT_APP_CRASHED, reason), reply_to=message)
+        push_message(client, reply, context)
+        client.PushTaskOutput(PushTaskOutputRequest(sub_status=SubStatus.FAILED, details=reason))
+    return True
+
+
+def release_node(superlink: str, root_certificate: bytes, node_key: Path, node_id: int) -> None:
+    """Tell the SuperLink that this node is offline, so that it may connect again at once.
+
+    A SuperNode that was killed counts as online for another minute, and as long its key is
+    not let in again.
+    """
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.serialization import load_ssh_private_key
+    from flwr.supernode.fleet_http_client import FleetHttpClient
+    from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
+
+    key = load_ssh_private_key(read_private(node_key), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    interceptors: list[ProtobufClientInterceptor] = [
+        RuntimeVersionHttpInterceptor(component_name="SuperNode"),
+        NodeAuthHttpInterceptor(key, key.public_key()),
+    ]
+    with (
+        contextlib.suppress(httpx.HTTPError),
+        FleetHttpClient.from_server_address(
+            superlink, False, root_certificate, interceptors
+        ) as client,
+    ):
+        client.DeactivateNode(DeactivateNodeRequest(node_id=node_id))
+
+
+def load_app() -> ClientApp:
+    """Import the installed ClientApp and everything it may need for an answer."""
+    import clients
+    from clients.app import app
+
+    for module in pkgutil.iter_modules(clients.__path__):
+        importlib.import_module(f"clients.{module.name}")
+    return app
+
+
+def main() -> None:
+    """Run a worker; the one argument is `WorkerSettings.argument`."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    settings = WorkerSettings(**json.loads(sys.argv[1]))
+    started = time.monotonic()
+    app = load_app()
+    code = installed_code()
+    took = time.monotonic() - started
+    log.info("ready after %.1f s with EduFed %s (%s)", took, code.version, code.hash)
+    serve(settings, app)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,24 @@
+"""`edufed stop JOB`: end a running job; what it has written stays."""
+
+from __future__ import annotations
+
+from edufed.cli.control import CoordinatorError, control
+from edufed.cli.submit import run_of
+from edufed.deployment import CoordinatorSettings
+
+
+def stop(settings: CoordinatorSettings, job_id: str) -> None:
+    """Stop a job.
+
+    Raises
+    ------
+    CoordinatorError
+        The coordinator does not answer, or there is no such job, or it ended before.
+    """
+    from flwr.proto.control_pb2 import StopRunRequest
+
+    run_id = run_of(settings, job_id)
+    with control(settings) as client:
+        stopped = client.StopRun(StopRunRequest(run_id=run_id)).success
+    if not stopped:
+        raise CoordinatorError(f"job {job_id!r} is not running")
