@@ -2,75 +2,89 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from edufed.features.feature import Feature, Words
 from edufed.records import RESOURCE_KINDS
 
 EVENTS = ("events.time",)
-KINDS = ("events.time", "events.resource_id", "resources.kind")
+OPENED = ("events.time", "events.resource_id")
+KINDS = (*OPENED, "resources.kind")
 
 
-def events_sql(cutoff: float) -> str:
-    """SQL for one row per learner, course, day and kind of resource: the one scan of events.
+#: Optional columns of events -> the whole numbers that stand for them, so that their sums, like
+#: those of counts, are exact and the same in any order.
+MEASURES = {
+    "duration_s": "round(1e3 * duration_s)::BIGINT AS milliseconds",
+    "score": "round(1e6 * score)::INTEGER AS score",
+    "progress": "round(1e6 * progress)::INTEGER AS progress",
+}
 
-    Rows after the cutoff are dropped before anything is joined. Sums stay exact in any order:
-    counts are whole numbers, durations become whole milliseconds and scores millionths.
+
+def events_sql(cutoff: float, columns: Collection[str]) -> str:
+    """SQL for the events of these rows of the population, in numbers: the one scan of events.
+
+    Rows after the cutoff are dropped before anything is joined.
+
+    Parameters
+    ----------
+    cutoff : float
+        Days after the course's first day.
+    columns : collection of str
+        Columns of events that the site has.
     """
+    measures = "".join(f", {sql}" for column, sql in MEASURES.items() if column in columns)
     return f"""
-        CREATE TEMP TABLE at_cutoff_cells AS
-        SELECT row, day, kind, sum(count) AS clicks, count(*) AS events,
-            sum(milliseconds) AS milliseconds,
-            sum(score) AS score, count(score) AS scores, bool_or(within_day) AS within_day
-        FROM (
-            SELECT learner_id, course_id, resource_id, floor("time")::INTEGER AS day,
-                coalesce(count, 1) AS count, round(1e3 * duration_s)::BIGINT AS milliseconds,
-                round(1e6 * score)::BIGINT AS score, "time" <> floor("time") AS within_day
-            FROM all_events WHERE "time" <= {cutoff}
-        )
-        JOIN at_cutoff_population USING (learner_id, course_id)
-        LEFT JOIN (SELECT resource_id, kind FROM all_resources) USING (resource_id)
-        GROUP BY ALL
-    """
-
-
-def resources_sql(cutoff: float) -> str:
-    """SQL for one row per learner, course and resource opened: the second scan of events."""
-    return f"""
-        CREATE TEMP TABLE at_cutoff_opened AS
-        SELECT row, resource_id, round(1e6 * max(progress))::BIGINT AS progress
-        FROM (
-            SELECT learner_id, course_id, resource_id, progress
-            FROM all_events
-            WHERE "time" >= 0 AND "time" <= {cutoff} AND resource_id IS NOT NULL
-        )
-        JOIN at_cutoff_population USING (learner_id, course_id)
-        GROUP BY ALL
+        CREATE OR REPLACE TEMP TABLE at_cutoff_events AS
+        SELECT row, floor("time")::SMALLINT AS day, round(86400 * "time")::INTEGER AS second,
+            CASE WHEN resource_id IS NOT NULL THEN hash(resource_id) END AS resource,
+            coalesce(count, 1) AS count{measures}
+        FROM (SELECT * FROM all_events WHERE "time" <= {cutoff})
+        JOIN at_cutoff_part USING (learner_id, course_id)
     """
 
 
 def activity_sql() -> str:
-    """SQL for the family, one row per row of the population."""
+    """SQL for the family but what is in `MEASURED_SQL`, one row per row of the population."""
     kinds = ",\n".join(
-        f"coalesce(sum(clicks) FILTER (day >= 0 AND kind = '{kind}'), 0) AS kind_{kind}"
+        f"coalesce(sum(clicks) FILTER (kind = '{kind}'), 0) AS kind_{kind}"
         for kind in RESOURCE_KINDS
     )
     return f"""
-        SELECT * FROM (
-            SELECT row,
-                coalesce(sum(clicks) FILTER (day >= 0), 0) AS clicks,
-                coalesce(sum(events) FILTER (day >= 0), 0) AS events,
-                coalesce(sum(clicks) FILTER (day < 0), 0) AS clicks_before,
-                CASE WHEN count(*) FILTER (day >= 0) = 0 THEN 0
-                    ELSE sum(milliseconds) FILTER (day >= 0) / 3.6e6 END AS hours,
-                sum(score) / nullif(sum(scores), 0) / 1e6 AS activity_score,
-                {kinds}
-            FROM at_cutoff_population LEFT JOIN at_cutoff_cells USING (row) GROUP BY row
-        )
-        JOIN (
-            SELECT row, count(resource_id) AS resources,
-                sum(progress) / nullif(count(progress), 0) / 1e6 AS progress
-            FROM at_cutoff_population LEFT JOIN at_cutoff_opened USING (row) GROUP BY row
+        SELECT row, count(resource) AS resources, {kinds},
+            coalesce(sum(clicks), 0) AS clicks, coalesce(sum(events), 0) AS events
+        FROM at_cutoff_part
+        LEFT JOIN (
+            SELECT row, resource, sum(count) AS clicks, count(*) AS events
+            FROM at_cutoff_events WHERE day >= 0 GROUP BY row, resource
         ) USING (row)
+        LEFT JOIN (SELECT hash(resource_id) AS resource, kind FROM all_resources) USING (resource)
+        GROUP BY row
     """
+
+
+#: SQL for the features that read an optional column of events, each one row per learner and
+#: course; for sites that have the column.
+MEASURED_SQL = {
+    "hours": """
+        SELECT row, CASE WHEN count(second) = 0 THEN 0 ELSE sum(milliseconds) / 3.6e6 END AS hours
+        FROM at_cutoff_part
+        LEFT JOIN (SELECT * FROM at_cutoff_events WHERE day >= 0) USING (row)
+        GROUP BY row
+    """,
+    "progress": """
+        SELECT row, sum(progress) / count(progress) / 1e6 AS progress
+        FROM (
+            SELECT row, max(progress) AS progress
+            FROM at_cutoff_events WHERE day >= 0 AND resource IS NOT NULL GROUP BY row, resource
+        )
+        WHERE progress IS NOT NULL GROUP BY row
+    """,
+    "activity_score": """
+        SELECT row, sum(score) / count(score) / 1e6 AS activity_score
+        FROM at_cutoff_events WHERE score IS NOT NULL GROUP BY row
+    """,
+}
 
 
 def _kind(kind: str, en: str, zh: str) -> Feature:
@@ -110,22 +124,10 @@ FEATURES = (
         Words("操作次数", "操作次数很多", "操作次数很少"),
     ),
     Feature(
-        "clicks_before",
-        "activity",
-        "clicks",
-        EVENTS,
-        "count",
-        "log1p",
-        Words(
-            "clicks before the start", "many clicks before the start", "few clicks before the start"
-        ),
-        Words("开课前的点击次数", "开课前点击很多", "开课前点击很少"),
-    ),
-    Feature(
         "resources",
         "activity",
         "resources",
-        ("events.time", "events.resource_id"),
+        OPENED,
         "count",
         "log1p",
         Words("resources opened", "many different resources opened", "few resources opened"),
@@ -147,7 +149,7 @@ FEATURES = (
         "progress",
         "activity",
         "share",
-        ("events.time", "events.resource_id", "events.progress"),
+        (*OPENED, "events.progress"),
         "fraction",
         "identity",
         Words(

@@ -9,12 +9,12 @@ SCORES = (*MARKS, "outcomes.score")
 DUE = (*MARKS, "outcomes.resource_id", "resources.course_id", "resources.due")
 
 
-def marks_sql(cutoff: float) -> str:
+def outcomes_sql(cutoff: float) -> str:
     """SQL for one row per assessment handed in by the cutoff; of several tries the last."""
     return f"""
-        CREATE TEMP TABLE at_cutoff_marks AS
+        CREATE OR REPLACE TEMP TABLE at_cutoff_outcomes AS
         SELECT row, m.resource_id, "time", score, due, weight, row_number() OVER (
-                PARTITION BY row ORDER BY "time", m.resource_id, score
+                PARTITION BY row ORDER BY "time", due, m.resource_id, score
             ) AS place
         FROM (
             SELECT learner_id, course_id, resource_id, "time", score
@@ -23,7 +23,7 @@ def marks_sql(cutoff: float) -> str:
                 PARTITION BY learner_id, course_id, resource_id ORDER BY "time" DESC, score DESC
             ) = 1
         ) AS m
-        JOIN at_cutoff_population USING (learner_id, course_id)
+        JOIN at_cutoff_part USING (learner_id, course_id)
         LEFT JOIN (SELECT resource_id, due, weight FROM all_resources) AS r
             ON m.resource_id = r.resource_id
     """
@@ -43,7 +43,7 @@ def assessment_sql(cutoff: float) -> str:
                 list(weight ORDER BY place) FILTER (score * weight IS NOT NULL) AS weights,
                 list("time" - due ORDER BY place) FILTER (due IS NOT NULL) AS late,
                 max("time") AS last_time
-            FROM at_cutoff_population LEFT JOIN at_cutoff_marks USING (row) GROUP BY row
+            FROM at_cutoff_part LEFT JOIN at_cutoff_outcomes USING (row) GROUP BY row
         ), expected AS (
             SELECT row, count(*) AS due, count(m."time") AS met,
                 list(grade ORDER BY r.due, r.resource_id) FILTER (grade IS NOT NULL) AS grades,
@@ -53,10 +53,10 @@ def assessment_sql(cutoff: float) -> str:
                     FILTER (grade * r.weight IS NOT NULL) AS weights
             FROM (
                 SELECT row, resource_id, due, weight
-                FROM at_cutoff_population JOIN all_resources USING (course_id)
+                FROM at_cutoff_part JOIN all_resources USING (course_id)
                 WHERE due <= {cutoff}
             ) AS r
-            LEFT JOIN at_cutoff_marks AS m USING (row, resource_id),
+            LEFT JOIN at_cutoff_outcomes AS m USING (row, resource_id),
             LATERAL (SELECT CASE WHEN m."time" IS NULL THEN 0 ELSE m.score END AS grade)
             GROUP BY row
         )

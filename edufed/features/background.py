@@ -17,7 +17,7 @@ def background_sql() -> str:
             (gender = 'female')::INTEGER AS female,
             support_need::INTEGER AS support_need,
             means
-        FROM at_cutoff_population LEFT JOIN all_learners USING (learner_id)
+        FROM at_cutoff_part LEFT JOIN all_learners USING (learner_id)
     """
 
 

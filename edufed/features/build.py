@@ -1,4 +1,4 @@
-"""Learning records -> the feature matrix of one site at a cutoff, in two scans of events."""
+"""Learning records -> the feature matrix of one site at a cutoff."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import math
 import duckdb
 import numpy as np
 
-from edufed.features.activity import activity_sql, events_sql, resources_sql
-from edufed.features.assessment import assessment_sql, marks_sql
+from edufed.features.activity import MEASURED_SQL, activity_sql, events_sql
+from edufed.features.assessment import assessment_sql, outcomes_sql
 from edufed.features.background import background_sql
 from edufed.features.catalogue import FEATURES, NAMES, available
-from edufed.features.matrix import FeatureMatrix, FloatArray
+from edufed.features.matrix import FeatureMatrix
 from edufed.features.relations import whole_tables
-from edufed.features.rhythm import days_sql, rhythm_sql, sessions_sql
+from edufed.features.rhythm import days_sql, rhythm_sql
 from edufed.records import DataError, LearningRecords
 from edufed.tasks.early_warning import TARGET_SQL, population_sql
 
-#: Rows that are copied out of DuckDB at once.
-BATCH_ROWS = 65_536
+#: Rows that are worked on at once: what bounds memory, at one scan of events each.
+PART_ROWS = 50_000
 
 
 def build(records: LearningRecords, cutoff: float) -> FeatureMatrix:
@@ -47,77 +47,89 @@ def build(records: LearningRecords, cutoff: float) -> FeatureMatrix:
     cutoff = float(cutoff)
     if not math.isfinite(cutoff):
         raise DataError(f"cutoff: {cutoff} is not a number of days")
-    supplied = set(available(records))
+    names = available(records)
+    enrolments = "enrolments" in records.present()
     connection = records.connection
     with whole_tables(records):
         connection.execute(f"""
             CREATE TEMP TABLE at_cutoff_population AS
             SELECT (row_number() OVER (ORDER BY course_id, learner_id) - 1)::INTEGER AS row, *
-            FROM ({population_sql(cutoff, "enrolments" in records.present())})
+            FROM ({population_sql(cutoff, enrolments)})
         """)
-        connection.execute(events_sql(cutoff))
-        connection.execute(resources_sql(cutoff))
-        connection.execute(days_sql())
-        connection.execute(
-            sessions_sql(cutoff, _any(connection, "at_cutoff_cells WHERE within_day"))
+        [(rows,)] = connection.execute("SELECT count(*) FROM at_cutoff_population").fetchall()
+        matrix = FeatureMatrix(
+            values=np.full((rows, len(NAMES)), np.nan, dtype=np.float32),
+            names=NAMES,
+            learner_id=np.empty(rows, dtype=object),
+            course_id=np.empty(rows, dtype=object),
+            course_start=np.full(rows, "NaT", dtype="datetime64[D]"),
+            target=np.full(rows, np.nan, dtype=np.float32),
         )
-        connection.execute(marks_sql(cutoff))
-        # Nothing by the cutoff is nothing known, not nothing done.
-        empty = {
-            table
-            for table, rows in (("events", "at_cutoff_cells"), ("outcomes", "at_cutoff_marks"))
-            if not _any(connection, rows)
-        }
-        known = tuple(
-            feature.name
-            for feature in FEATURES
-            if feature.name in supplied
-            and empty.isdisjoint(need.partition(".")[0] for need in feature.needs)
-        )
-        return _fetch(connection, cutoff, known)
+        dated = {"events": False, "outcomes": False}
+        for first in range(0, rows, PART_ROWS):
+            part = slice(first, min(first + PART_ROWS, rows))
+            _prepare(connection, cutoff, part, records.columns("events"))
+            for table in dated:
+                dated[table] |= _any(connection, f"SELECT 1 FROM at_cutoff_{table}")
+            _fill(connection, cutoff, part, names, matrix)
+    # Nothing by the cutoff is nothing known, not nothing done.
+    for number, feature in enumerate(FEATURES):
+        if not all(dated.get(need.partition(".")[0], True) for need in feature.needs):
+            matrix.values[:, number] = np.nan
+    return matrix
 
 
-def _any(connection: duckdb.DuckDBPyConnection, rows: str) -> bool:
-    return bool(connection.execute(f"SELECT 1 FROM {rows} LIMIT 1").fetchall())
+def _prepare(
+    connection: duckdb.DuckDBPyConnection, cutoff: float, part: slice, columns: tuple[str, ...]
+) -> None:
+    """Make the tables that the families' queries read, for one part of the population."""
+    connection.execute(f"""
+        CREATE OR REPLACE TEMP TABLE at_cutoff_part AS
+        SELECT * FROM at_cutoff_population WHERE row >= {part.start} AND row < {part.stop}
+    """)
+    for sql in (events_sql(cutoff, columns), days_sql(cutoff), outcomes_sql(cutoff)):
+        connection.execute(sql)
 
 
-def _fetch(
-    connection: duckdb.DuckDBPyConnection, cutoff: float, known: tuple[str, ...]
-) -> FeatureMatrix:
-    """Join the families' queries and copy them out, batch by batch."""
-    columns = "".join(f', "{name}"::FLOAT AS "{name}"' for name in known)
-    [(rows,)] = connection.execute("SELECT count(*) FROM at_cutoff_population").fetchall()
-    values: FloatArray = np.full((rows, len(NAMES)), np.nan, dtype=np.float32)
-    target: FloatArray = np.full(rows, np.nan, dtype=np.float32)
-    learner_id = np.empty(rows, dtype=object)
-    course_id = np.empty(rows, dtype=object)
-    course_start = np.full(rows, "NaT", dtype="datetime64[D]")
-    reader = connection.sql(f"""
+def _any(connection: duckdb.DuckDBPyConnection, sql: str) -> bool:
+    return bool(connection.execute(f"{sql} LIMIT 1").fetchall())
+
+
+def _fill(
+    connection: duckdb.DuckDBPyConnection,
+    cutoff: float,
+    part: slice,
+    names: tuple[str, ...],
+    matrix: FeatureMatrix,
+) -> None:
+    """Join the families' queries and copy one part of the population into the matrix."""
+    within_days = _any(connection, "SELECT 1 FROM at_cutoff_events WHERE second <> 86400 * day")
+    families = [
+        activity_sql(),
+        *(sql for name, sql in MEASURED_SQL.items() if name in names),
+        rhythm_sql(cutoff, within_days),
+        assessment_sql(cutoff),
+        background_sql(),
+    ]
+    columns = "".join(f', "{name}"::FLOAT AS "{name}"' for name in names)
+    found = connection.sql(f"""
         SELECT learner_id, course_id, course_start, target::FLOAT AS target{columns}
         FROM (
             SELECT row, learner_id, course_id, course_start::DATE AS course_start
-            FROM at_cutoff_population
+            FROM at_cutoff_part
         )
         LEFT JOIN ({TARGET_SQL}) USING (learner_id, course_id)
-        LEFT JOIN ({activity_sql()}) USING (row)
-        LEFT JOIN ({rhythm_sql(cutoff)}) USING (row)
-        LEFT JOIN ({assessment_sql(cutoff)}) USING (row)
-        LEFT JOIN ({background_sql()}) USING (row)
+        {" ".join(f"LEFT JOIN ({sql}) USING (row)" for sql in families)}
         ORDER BY row
-    """).to_arrow_reader(BATCH_ROWS)
-    done = 0
-    for batch in reader:
-        upto = done + batch.num_rows
-        if upto > rows:
-            raise DataError(
-                "learners or resources: ids are not unique; run `edufed check-site` on the site"
-            )
-        part = slice(done, upto)
-        learner_id[part] = batch.column("learner_id").to_numpy(zero_copy_only=False)
-        course_id[part] = batch.column("course_id").to_numpy(zero_copy_only=False)
-        course_start[part] = batch.column("course_start").to_numpy(zero_copy_only=False)
-        target[part] = batch.column("target").to_numpy(zero_copy_only=False)
-        for name in known:
-            values[part, NAMES.index(name)] = batch.column(name).to_numpy(zero_copy_only=False)
-        done = upto
-    return FeatureMatrix(values, NAMES, learner_id, course_id, course_start, target)
+    """).to_arrow_table()
+    if found.num_rows != part.stop - part.start:
+        raise DataError(
+            f"learners: {found.num_rows - (part.stop - part.start)} rows too many, because "
+            "learner_id is not unique; run `edufed check-site`, which sets doubles aside"
+        )
+    matrix.learner_id[part] = found.column("learner_id").to_numpy()
+    matrix.course_id[part] = found.column("course_id").to_numpy()
+    matrix.course_start[part] = found.column("course_start").to_numpy()
+    matrix.target[part] = found.column("target").to_numpy()
+    for name in names:
+        matrix.values[part, NAMES.index(name)] = found.column(name).to_numpy()

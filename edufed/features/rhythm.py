@@ -11,56 +11,63 @@ from edufed.features.feature import Feature, Grid, Transform, Words
 #: Weekly slots; the first is the seven days that end with the cutoff's day.
 WEEKS = 9
 #: Two events further apart than this belong to two sessions.
-SESSION_GAP_S = 1800
+SESSION_PAUSE_S = 1800
 
 
-def days_sql() -> str:
-    """SQL for one row per learner, course and active day, with the gap since the one before."""
-    return """
-        CREATE TEMP TABLE at_cutoff_days AS
-        SELECT row, day, sum(clicks) AS clicks,
+def days_sql(cutoff: float) -> str:
+    """SQL for one row per learner, course and active day.
+
+    From the course's first day on with the week, counted back from the cutoff, and the gap since
+    the active day before.
+    """
+    last = math.floor(cutoff)
+    return f"""
+        CREATE OR REPLACE TEMP TABLE at_cutoff_days AS
+        SELECT row, day::INTEGER AS day, sum(count) AS clicks,
+            CASE WHEN day >= 0 THEN ({last} - day) // 7 END AS back,
+            CASE WHEN day >= 0 THEN day % 7 END AS weekday,
             day - lag(day) OVER (PARTITION BY row, day >= 0 ORDER BY day) AS gap
-        FROM at_cutoff_cells GROUP BY row, day
+        FROM at_cutoff_events GROUP BY row, day
     """
 
 
-def sessions_sql(cutoff: float, within_days: bool) -> str:
-    """SQL for sessions per row: runs of events, or active days where times are whole days."""
+def sessions_sql(within_days: bool) -> str:
+    """SQL for sessions per row: runs of events without a long pause.
+
+    Where all times are whole days these are the active days, counted without sorting events.
+    """
     if not within_days:
-        return """
-            CREATE TEMP TABLE at_cutoff_sessions AS
-            SELECT row, count(*) AS sessions FROM at_cutoff_days WHERE day >= 0 GROUP BY row
-        """
+        return "SELECT row, count(*) AS sessions FROM at_cutoff_days WHERE day >= 0 GROUP BY row"
     return f"""
-        CREATE TEMP TABLE at_cutoff_sessions AS
-        SELECT row, count(*) FILTER (gap_s IS NULL OR gap_s > {SESSION_GAP_S}) AS sessions
+        SELECT row, count(*) FILTER (pause_s IS NULL OR pause_s > {SESSION_PAUSE_S}) AS sessions
         FROM (
-            SELECT row,
-                round(86400 * ("time" - lag("time") OVER (PARTITION BY row ORDER BY "time")))
-                    AS gap_s
-            FROM (
-                SELECT learner_id, course_id, "time"
-                FROM all_events WHERE "time" >= 0 AND "time" <= {cutoff}
-            )
-            JOIN at_cutoff_population USING (learner_id, course_id)
+            SELECT row, second - lag(second) OVER (PARTITION BY row ORDER BY second) AS pause_s
+            FROM at_cutoff_events WHERE day >= 0
         )
         GROUP BY row
     """
 
 
-def rhythm_sql(cutoff: float) -> str:
+def rhythm_sql(cutoff: float, within_days: bool) -> str:
     """SQL for the family, one row per row of the population.
 
     Slots that lie wholly before the course's first day are unknown, not empty; days before it
     count in none of them.
+
+    Parameters
+    ----------
+    cutoff : float
+        Days after the course's first day.
+    within_days : bool
+        Whether some event's time is not a whole day.
     """
     last = math.floor(cutoff)
     weeks = min(WEEKS, last // 7 + 1)
     slots = range(weeks)
     sums = [
-        *(_sum("clicks", f"clicks_{k}", f"({last} - day) // 7 = {k}") for k in slots),
-        *(_sum("1", f"days_{k}", f"({last} - day) // 7 = {k}") for k in slots),
-        *(_sum("clicks", f"weekday_{k}", f"day % 7 = {k}") for k in range(7)),
+        *(f"coalesce(sum(clicks) FILTER (back = {k}), 0) AS clicks_{k}" for k in slots),
+        *(f"count(*) FILTER (back = {k}) AS days_{k}" for k in slots),
+        *(f"coalesce(sum(clicks) FILTER (weekday = {k}), 0) AS weekday_{k}" for k in range(7)),
     ]
     clicks = [f"clicks_{k}" for k in slots]
     days = [f"days_{k}" for k in slots]
@@ -72,19 +79,20 @@ def rhythm_sql(cutoff: float) -> str:
                 {", ".join(sums)},
                 count(*) FILTER (day >= 0) AS active_days,
                 count(*) FILTER (day < 0) AS days_before,
+                coalesce(sum(clicks) FILTER (day < 0), 0) AS clicks_before,
                 min(day) AS first_day, max(day) AS last_day,
                 min(day) FILTER (day >= 0) AS first_since,
                 max(day) FILTER (day >= 0) AS last_since,
                 max(gap) FILTER (day >= 0) AS widest_gap,
                 sum(gap * gap) FILTER (day >= 0) AS squared_gaps
-            FROM at_cutoff_population LEFT JOIN at_cutoff_days USING (row) GROUP BY row
+            FROM at_cutoff_part LEFT JOIN at_cutoff_days USING (row) GROUP BY row
         ), known AS (
             SELECT *,
                 coalesce("start", 0) AS begun,
-                nullif(active_days - 1, 0) AS gaps
+                CASE WHEN active_days > 1 THEN active_days - 1 END AS gaps
             FROM sums
         )
-        SELECT row, active_days, days_before, coalesce(sessions, 0) AS sessions,
+        SELECT row, active_days, days_before, clicks_before, coalesce(sessions, 0) AS sessions,
             first_day AS first_visit,
             {", ".join(weekly)},
             {_total(clicks[:2])} AS clicks_last_2,
@@ -108,12 +116,8 @@ def rhythm_sql(cutoff: float) -> str:
             {_active_share(days)} AS weeks_active,
             {_slope(days)} AS trend,
             {_change(clicks)} AS change
-        FROM known LEFT JOIN at_cutoff_sessions USING (row)
+        FROM known LEFT JOIN ({sessions_sql(within_days)}) USING (row)
     """
-
-
-def _sum(value: str, name: str, where: str) -> str:
-    return f"coalesce(sum({value}) FILTER (day >= 0 AND {where}), 0) AS {name}"
 
 
 def _total(columns: Iterable[str]) -> str:
@@ -213,6 +217,15 @@ FEATURES = (
         "identity",
         ("active days", "many active days", "few active days so far"),
         ("活跃天数", "活跃天数很多", "活跃天数很少"),
+    ),
+    _feature(
+        "clicks_before",
+        "activity",
+        "clicks",
+        "count",
+        "log1p",
+        ("clicks before the start", "many clicks before the start", "few clicks before the start"),
+        ("开课前的点击次数", "开课前点击很多", "开课前点击很少"),
     ),
     _feature(
         "days_before",
