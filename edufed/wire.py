@@ -16,8 +16,26 @@ ARRAYS = "arrays"
 CONFIG = "config"
 
 
+#: Prefixes that tell a model's arrays in a message from the federation's sums.
+WEIGHT, SUM = "weight/", "sum/"
+
+
 class WireError(Exception):
     """A message does not hold what its type promises."""
+
+
+def prefixed(prefix: str, arrays: Mapping[str, npt.NDArray[Any]]) -> Arrays:
+    """Return `arrays` with `prefix` before each name."""
+    return {prefix + name: array for name, array in arrays.items()}
+
+
+def unprefixed(prefix: str, arrays: Mapping[str, npt.NDArray[Any]]) -> Arrays:
+    """Return those of `arrays` whose name starts with `prefix`, without it."""
+    return {
+        name.removeprefix(prefix): array
+        for name, array in arrays.items()
+        if name.startswith(prefix)
+    }
 
 
 def pack(

@@ -36,6 +36,8 @@ class Exchange:
         By node id: one line why a site gave no usable answer.
     refused : set of int
         Those of `failures` whose site's policy said no.
+    sites : dict of int to str
+        What each node that answered calls itself.
     seconds : float
     messages, bytes_down, bytes_up : int
         Messages both ways; payload to the sites; payload from them.
@@ -44,6 +46,7 @@ class Exchange:
     replies: dict[int, Reply] = field(default_factory=dict)
     failures: dict[int, str] = field(default_factory=dict)
     refused: set[int] = field(default_factory=set)
+    sites: dict[int, str] = field(default_factory=dict)
     seconds: float = 0.0
     messages: int = 0
     bytes_down: int = 0
@@ -102,6 +105,7 @@ def _take(outcome: Exchange, node: int, message: Message) -> None:
     except WireError as error:
         outcome.failures[node] = str(error)
         return
+    outcome.sites[node] = str(meta.get("site", ""))
     if meta.get("status") == "ok":
         outcome.replies[node] = Reply(meta, arrays)
         return

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from omegaconf import OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from pydantic import ValidationError
@@ -45,7 +48,14 @@ def compose_job(overrides: Sequence[str]) -> Job:
         raw = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise SettingsError(_explain(error)) from None
-    return check_job(raw)
+    job = check_job(raw)
+    return job.model_copy(update={"id": _job_id(job)})
+
+
+def _job_id(job: Job) -> str:
+    """Name a job by when it was composed and what it says: readable, sorted by time, unique."""
+    said = hashlib.sha256(job.model_dump_json().encode() + os.urandom(8)).hexdigest()[:8]
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{job.task.name.replace('_', '-')}-{said}"
 
 
 def check_job(raw: Any) -> Job:
@@ -97,6 +107,8 @@ def _explain(error: Exception) -> str:
         group, _, option = missing_option.group(1).rpartition("/")
         known = sorted(file.stem for file in (FOLDER / group).glob("*.yaml"))
         return f"no {group}={option}; choose one of {', '.join(known)}"
+    if isinstance(error, OverrideParseException):
+        return f"cannot read {error.override!r}; put the value in quotes, or mend its brackets"
     unknown = re.search(r"Could not override '([^']+)'", text)
     if unknown:
         return _unknown_key(unknown.group(1))

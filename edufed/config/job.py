@@ -35,18 +35,20 @@ class EarlyWarningSettings(Settings):
     absent_days: PositiveFloat  # the transparent rule to beat: no visit for this many days
 
 
-class SplitByTime(Settings):
-    """Courses that started before a date train; later ones test."""
+class SplitSettings(Settings):
+    """Which learners test: those of later courses, or a fixed share of all."""
 
-    by: Literal["time"]
-    test_from: date
+    by: Literal["time", "learner"]
+    test_from: date | None  # by time: courses that start on this day or later test
+    test_share: Share | None  # by learner: for data without course dates
 
-
-class SplitByLearner(Settings):
-    """A fixed share of the learners tests: for data without course dates."""
-
-    by: Literal["learner"]
-    test_share: Share
+    @model_validator(mode="after")
+    def _complete(self) -> SplitSettings:
+        if self.by == "time" and self.test_from is None:
+            raise ValueError("by=time needs test_from, the first day of the first test course")
+        if self.by == "learner" and self.test_share is None:
+            raise ValueError("by=learner needs test_share, such as 0.25")
+        return self
 
 
 class SimulatedSite(Settings):
@@ -64,7 +66,7 @@ class DataSettings(Settings):
     """
 
     name: str
-    split: Annotated[SplitByTime | SplitByLearner, Field(discriminator="by")]
+    split: SplitSettings
     path: str | None = None
     adapter: dict[str, Any] = Field(default={})
     sites: list[SimulatedSite] = Field(default=[])
@@ -170,6 +172,7 @@ class Job(Settings):
     research: bool  # compute the pooled and local-only baselines as well
     language: Literal["en", "zh"]  # of report.html and messages to people
     out: str
+    id: Annotated[str, Field(pattern=r"^[a-z0-9-]*$")] = ""  # given when the job is composed
 
     @model_validator(mode="after")
     def _possible_together(self) -> Job:

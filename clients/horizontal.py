@@ -1,0 +1,233 @@
+"""Horizontal federation, the site's half. The coordinator's: `server/strategies/horizontal.py`.
+
+Five questions, in order: `hello` (who takes part, with what), `statistics` (sums for scaling
+and cohort ranks), `train` (once a round: score the model that came, then improve it), `evaluate`
+(score the chosen model on test learners, and the baselines), `publish` (keep the model).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from clients.design import Design, build_design, statistics
+from clients.site import Site
+from clients.split import split
+from clients.training import (
+    mean_loss,
+    predict_risk,
+    train_locally,
+    train_to_convergence,
+)
+from edufed.config.job import FedPerSettings, FedProxSettings, Job
+from edufed.config.site import SiteSettings
+from edufed.features import FeatureMatrix
+from edufed.metrics import score_summary
+from edufed.models import RiskModel, build_model, get_weights, personal_names, set_weights
+from edufed.tasks.early_warning import days_since_visit
+from edufed.wire import SUM, WEIGHT, Arrays, prefixed, unprefixed
+
+Answer = tuple[dict[str, Any], Arrays]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A site's rows for one job, in their own units and as the model reads them."""
+
+    matrix: FeatureMatrix
+    design: Design
+
+
+class UnpreparedError(Exception):
+    """The site lacks the federation's sums: it joined late, or lost its state."""
+
+
+def hello(site: Site, job: Job) -> Answer:
+    """Say what the site has for this job: counts and course ids, no learner."""
+    started = time.monotonic()
+    learners = site.learners(job.task.cutoff_day)
+    seconds = time.monotonic() - started
+    matrix = learners.matrix
+    parts = split(matrix, job)
+    return {
+        "courses": sorted(set(matrix.course_id.tolist())),
+        "n_train": int(parts.train.sum()),
+        "n_valid": int(parts.valid.sum()),
+        "n_test": int(parts.test.sum()),
+        "missing": [
+            name
+            for name, column in zip(matrix.names, matrix.values.T, strict=True)
+            if np.isnan(column).all()
+        ],
+        "quality": learners.quality,
+        "seconds_features": seconds,
+    }, {}
+
+
+def send_statistics(site: Site, job: Job, meta: Mapping[str, Any]) -> Answer:
+    """Answer with the site's share of the sums."""
+    return {}, statistics(site.learners(job.task.cutoff_day).matrix, job, meta["cohorts"])
+
+
+def train(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> Answer:
+    """Score the global model on the validation learners, then train it on the training ones."""
+    data = prepared(site, job, meta, arrays).design
+    model = model_from(site, job, data.x.shape[1], meta, arrays)
+    x_valid, y_valid = data.part(data.split.valid)
+    x, y = data.part(data.split.train)
+    answer: dict[str, Any] = {
+        "n_train": len(x),
+        "n_valid": len(x_valid),
+        "loss_valid": mean_loss(model, x_valid, y_valid) if len(x_valid) else 0.0,
+    }
+    summary = score_summary(y_valid, predict_risk(model, x_valid))
+    settings = job.strategy
+    result = train_locally(
+        model,
+        x,
+        y,
+        epochs=settings.local_epochs,
+        batch_size=settings.batch_size,
+        learning_rate=settings.learning_rate,
+        l2=job.model.l2,
+        proximal_mu=settings.proximal_mu if isinstance(settings, FedProxSettings) else 0.0,
+        seed=_seed(job, site.name, int(meta["model_round"])),
+    )
+    answer["loss_train"] = result.loss
+    weights = keep_personal(site, job, model, int(meta["model_round"]) + 1)
+    return answer, {"valid": summary, **prefixed(WEIGHT, weights)}
+
+
+def evaluate(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> Answer:
+    """Score the chosen model on validation and test learners; add the baselines on request."""
+    ready = prepared(site, job, meta, arrays)
+    data = ready.design
+    model = model_from(site, job, data.x.shape[1], meta, arrays)
+    x_valid, y_valid = data.part(data.split.valid)
+    x_test, y_test = data.part(data.split.test)
+    answer = {
+        "n_valid": len(x_valid),
+        "loss_valid": mean_loss(model, x_valid, y_valid) if len(x_valid) else 0.0,
+    }
+    absent = days_since_visit(ready.matrix)[data.split.test]
+    scores: Arrays = {
+        "valid": score_summary(y_valid, predict_risk(model, x_valid)),
+        "test": score_summary(y_test, predict_risk(model, x_test)),
+        "rule": score_summary(y_test, (absent >= job.task.absent_days).astype(float)),
+    }
+    if meta["local"]:
+        scores["local"] = _local_only(site, job, ready.matrix)
+    return answer, scores
+
+
+def _local_only(site: Site, job: Job, matrix: FeatureMatrix) -> npt.NDArray[np.float64]:
+    """Score the test learners with a model of this site's records alone, ranks and scaling too."""
+    cohorts = sorted(set(matrix.course_id.tolist()))
+    alone = build_design(matrix, job, cohorts, statistics(matrix, job, cohorts))
+    seed = _seed(job, site.name, 0)
+    model = fit_alone(job, alone, seed)
+    x_test, y_test = alone.part(alone.split.test)
+    return score_summary(y_test, predict_risk(model, x_test))
+
+
+def fit_alone(job: Job, data: Design, seed: int) -> RiskModel:
+    """Train a fresh model on one design, with the federation's budget: a baseline."""
+    model = build_model(job.model, data.x.shape[1], job.seed)
+    train_to_convergence(
+        model,
+        *data.part(data.split.train),
+        *data.part(data.split.valid),
+        rounds=job.scenario.rounds,
+        patience=job.scenario.patience,
+        min_delta=job.scenario.min_improvement,
+        epochs=job.strategy.local_epochs,
+        batch_size=job.strategy.batch_size,
+        learning_rate=job.strategy.learning_rate,
+        l2=job.model.l2,
+        seed=seed,
+    )
+    return model
+
+
+def prepared(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> Prepared:
+    """Return the site's design, by the sums in this message or those kept from an earlier one."""
+    kept = _sums_file(job)
+    sums = unprefixed(SUM, arrays)
+    if sums:
+        sums["cohorts"] = np.array(meta["cohorts"], dtype=str)
+        site.store.save(kept, sums)
+    return _prepare(site.settings.model_dump_json(), job.model_dump_json(), kept)
+
+
+@lru_cache(maxsize=32)
+def _prepare(site_json: str, job_json: str, kept: str) -> Prepared:
+    """Read features and sums once a job and process: later messages find them in memory."""
+    site = Site(SiteSettings.model_validate_json(site_json))
+    job = Job.model_validate_json(job_json)
+    sums = site.store.load(kept)
+    if sums is None:
+        raise UnpreparedError("the site does not have the federation's sums")
+    cohorts = [str(cohort) for cohort in sums.pop("cohorts")]
+    matrix = site.learners(job.task.cutoff_day).matrix
+    return Prepared(matrix, build_design(matrix, job, cohorts, sums))
+
+
+def model_from(
+    site: Site, job: Job, columns: int, meta: Mapping[str, Any], arrays: Arrays
+) -> RiskModel:
+    """Return a model with the weights that came, and under FedPer the site's own last layers."""
+    model = build_model(job.model, columns, job.seed)
+    weights = unprefixed(WEIGHT, arrays)
+    personal = _personal(job, model)
+    if personal:
+        own = own_layers(site, job, int(meta["model_round"])) or get_weights(model)
+        weights |= {name: own[name] for name in personal}
+    set_weights(model, weights)
+    return model
+
+
+def keep_personal(site: Site, job: Job, model: RiskModel, number: int) -> Arrays:
+    """Store what stays at the site after round `number`; return what may leave it."""
+    weights: Arrays = dict(get_weights(model))
+    personal = _personal(job, model)
+    if personal:
+        own = {name: weights.pop(name) for name in personal}
+        site.store.save(_personal_file(job, number), own)
+    return weights
+
+
+def own_layers(site: Site, job: Job, number: int) -> Arrays | None:
+    """Return the site's own layers of round `number`, or of its last round before that."""
+    for earlier in range(number, 0, -1):
+        own = site.store.load(_personal_file(job, earlier))
+        if own is not None:
+            return own
+    return None
+
+
+def _personal(job: Job, model: RiskModel) -> set[str]:
+    settings = job.strategy
+    if not isinstance(settings, FedPerSettings):
+        return set()
+    return personal_names(model, settings.personal_layers)
+
+
+def _sums_file(job: Job) -> str:
+    return f"jobs/{job.id}/sums"
+
+
+def _personal_file(job: Job, number: int) -> str:
+    return f"jobs/{job.id}/personal-{number:04d}"
+
+
+def _seed(job: Job, site: str, number: int) -> int:
+    """Seed of one site's round: the same in every run, different between sites and rounds."""
+    text = f"{job.seed}/{site}/{number}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big")

@@ -1,0 +1,129 @@
+"""One site at work on one job: its learners' features, read once and kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from clients.policy import check_learners, check_quality
+from clients.store import Store
+from data_adapters.base import open_adapter
+from data_adapters.governance import clean
+from edufed.config import Job, SettingsError, SiteSettings, load_site, simulated_sites
+from edufed.features import FEATURE_VERSION, FeatureMatrix, build
+from edufed.wire import Arrays
+
+
+@dataclass(frozen=True)
+class Learners:
+    """A site's learners at the cutoff, and how clean the records behind them were."""
+
+    matrix: FeatureMatrix
+    quality: dict[str, Any]
+
+
+@dataclass
+class Site:
+    """A site's settings and its state folder."""
+
+    settings: SiteSettings
+    store: Store = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.store = Store(self.settings.state)
+
+    @property
+    def name(self) -> str:
+        """Name under which the site takes part."""
+        return self.settings.name
+
+    def learners(self, cutoff: float) -> Learners:
+        """Return features at a cutoff day, from the cache where nothing has changed.
+
+        Raises
+        ------
+        DataError
+            The platform's tables cannot be read as learning records.
+        PolicyRefusalError
+            The site's policy does not allow the job with what the tables hold.
+        """
+        return _learners(self.settings.model_dump_json(), cutoff, _stamp(self.settings, cutoff))
+
+
+def open_site(node_config: dict[str, Any], job: Job) -> Site:
+    """Find which site this process is.
+
+    Deployed, the SuperNode was started with the path of the site's YAML. In a simulation the
+    data group lists the sites and Flower numbers the nodes.
+
+    Raises
+    ------
+    SettingsError
+        Neither is the case, or the YAML is wrong.
+    """
+    if "site" in node_config:
+        return Site(load_site(Path(str(node_config["site"]))))
+    if "partition-id" in node_config:
+        return Site(simulated_sites(job)[int(node_config["partition-id"])])
+    raise SettingsError("this node has no site: start it by edufed client site=FILE")
+
+
+def _stamp(settings: SiteSettings, cutoff: float) -> str:
+    """Return what the features depend on, in short: change any of it, and they are built anew."""
+    adapter = open_adapter(settings.adapter, settings.folder)
+    parts = [
+        adapter.read(cutoff).fingerprint,
+        FEATURE_VERSION,
+        version("edufed"),
+        json.dumps(settings.adapter, sort_keys=True, default=str),
+        repr(cutoff),
+    ]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
+
+
+@lru_cache(maxsize=32)
+def _learners(settings_json: str, cutoff: float, stamp: str) -> Learners:
+    settings = SiteSettings.model_validate_json(settings_json)
+    store = Store(settings.state)
+    name = f"features/{stamp}"
+    stored = store.load(name)
+    if stored is None:
+        stored = _build(settings, cutoff)
+        store.save(name, stored)
+    learners = Learners(_as_matrix(stored), json.loads(str(stored["quality"])))
+    check_quality(settings.policy, learners.quality["rows"], learners.quality["rejected"])
+    check_learners(settings.policy, len(learners.matrix))
+    return learners
+
+
+def _build(settings: SiteSettings, cutoff: float) -> Arrays:
+    records = open_adapter(settings.adapter, settings.folder).read(cutoff)
+    cleaned, quality = clean(records, settings.state / "quarantine")
+    matrix = build(cleaned, cutoff)
+    return {
+        "values": matrix.values,
+        "names": np.array(matrix.names, dtype=str),
+        "learner_id": matrix.learner_id.astype(str),
+        "course_id": matrix.course_id.astype(str),
+        "course_start": matrix.course_start,
+        "target": matrix.target,
+        "quality": np.array(json.dumps(quality.compact(settings.name))),
+    }
+
+
+def _as_matrix(stored: Arrays) -> FeatureMatrix:
+    return FeatureMatrix(
+        values=stored["values"],
+        names=tuple(str(name) for name in stored["names"]),
+        learner_id=stored["learner_id"].astype(object),
+        course_id=stored["course_id"].astype(object),
+        course_start=stored["course_start"],
+        target=stored["target"],
+    )

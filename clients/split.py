@@ -1,0 +1,52 @@
+"""Which of a site's enrolments train, validate and test."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from edufed.config.job import Job
+from edufed.features import FeatureMatrix
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Three masks over a matrix's rows, disjoint, each of rows with a known target."""
+
+    train: Mask
+    valid: Mask
+    test: Mask
+
+
+def split(matrix: FeatureMatrix, job: Job) -> Split:
+    """Divide rows as the job's data and task say.
+
+    A learner is wholly in the training part or wholly in the validation part, and with
+    ``by: learner`` wholly in or out of the test part, however many courses they take. With
+    ``by: time`` a course without a start date takes no part.
+    """
+    known = ~np.isnan(matrix.target)
+    rule = job.data.split
+    if rule.by == "time":
+        start = matrix.course_start
+        border = np.datetime64(rule.test_from, "D")
+        test = known & (start >= border)
+        rest = known & (start < border)
+    else:
+        assert rule.test_share is not None
+        test = known & (_uniform(matrix.learner_id, f"test-{job.seed}") < rule.test_share)
+        rest = known & ~test
+    held = _uniform(matrix.learner_id, f"valid-{job.seed}") < job.task.validation_share
+    return Split(train=rest & ~held, valid=rest & held, test=test)
+
+
+def _uniform(learner_id: npt.NDArray[np.object_], purpose: str) -> npt.NDArray[np.float64]:
+    """Give each learner a number in [0, 1) that depends on the id and the purpose alone."""
+    key = hashlib.sha256(purpose.encode()).hexdigest()[:16]  # pandas' SipHash takes 16 bytes
+    return pd.util.hash_array(learner_id, hash_key=key) / 2.0**64

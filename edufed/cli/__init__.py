@@ -1,0 +1,89 @@
+"""The one door: `edufed COMMAND KEY=VALUE ...`. It alone may import both sides."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="edufed",
+    help="Learning platforms train models together while every record stays where it was made.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+Overrides = Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE ...", show_default=False)]
+
+
+@app.command()
+def run(settings: Overrides = None) -> None:
+    """Run a job: compose conf/ with the settings, train, evaluate, write the report.
+
+    Groups: scenario, task, data, model, strategy, privacy, federation. For example
+
+        edufed run data=oulad data.path=DIR out=runs/first
+
+    trains early warning across the 13 regions of OULAD and writes runs/first/report.html.
+    """
+    from edufed.cli.run import run as run_command
+
+    run_command(settings or [])
+
+
+@app.command("check-site")
+def check_site(settings: Overrides = None) -> None:
+    """Check a site's data: edufed check-site site=FILE [out=DIR] [language=zh]."""
+    from edufed.cli.check_site import command
+
+    command(settings or [])
+
+
+@app.command()
+def predict(settings: Overrides = None) -> None:
+    """Score a site's own learners: edufed predict site=FILE model=DIR out=FILE [language=zh].
+
+    Writes each learner's risk and the three features that raise it most to a CSV or Parquet
+    file at the site, readable by its owner alone.
+    """
+    from edufed.cli.predict import command
+
+    command(settings or [])
+
+
+def main() -> None:
+    """Run a command; an error is one line on standard error and an exit code.
+
+    0: done. 1: the job could not go on. 2: a setting, a file or its data is wrong.
+    130: interrupted.
+    """
+    os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        app()
+    except KeyboardInterrupt:
+        _fail("interrupted", 130)
+    except Exception as error:
+        code = _exit_code(error)
+        if code is None:
+            raise
+        _fail(str(error), code)
+
+
+def _exit_code(error: Exception) -> int | None:
+    """Return the exit code of an error that is meant for the user, or None for a defect."""
+    from edufed.config import SettingsError
+    from edufed.records import DataError
+
+    if isinstance(error, SettingsError | DataError):
+        return 2
+    # Loaded only by commands that use them: compared by name, so that --help stays quick.
+    expected = {"JobError", "TrainingError", "StoreError", "PolicyRefusalError"}
+    return 1 if type(error).__name__ in expected else None
+
+
+def _fail(line: str, code: int) -> None:
+    print(f"edufed: {line}", file=sys.stderr)
+    raise SystemExit(code)

@@ -1,0 +1,102 @@
+"""What a person sees while a job runs, and at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.progress import Progress as Bars
+from rich.table import Table
+
+from server.progress import Progress, Step
+from server.report.contract import Metrics, Report
+
+
+@contextmanager
+def showing(console: Console) -> Iterator[Progress]:
+    """Show a job's steps as they come: one live line a phase, or plain lines in a log."""
+    if not console.is_terminal:
+        yield lambda step: _plain(console, step)
+        return
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.fields[phase]:<11}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+    )
+    with Bars(*columns, console=console) as bars:
+        lines: dict[str, TaskID] = {}
+
+        def show(step: Step) -> None:
+            if step.phase in ("exclusion", "refusal"):
+                console.print(step.text, style="yellow", highlight=False)
+                return
+            if step.phase not in lines:
+                for line in lines.values():
+                    bars.stop_task(line)
+                lines[step.phase] = bars.add_task(step.text, total=None, phase=step.phase)
+            bars.update(
+                lines[step.phase],
+                description=step.text,
+                completed=step.done,
+                total=step.total or None,
+            )
+
+        yield show
+
+
+def _plain(console: Console, step: Step) -> None:
+    count = f" [{step.done}/{step.total}]" if step.total else ""
+    console.print(f"{step.phase}{count}: {step.text}", markup=False, highlight=False)
+
+
+def print_results(console: Console, report: Report) -> None:
+    """Print the scores of the ways of training side by side."""
+    table = Table(title=f"{report.job.task} on {report.job.data}, test learners")
+    table.add_column("trained")
+    for name in ("ROC-AUC", "PR-AUC", "Brier", "ECE", "recall, top 10 %"):
+        table.add_column(name, justify="right")
+    _row(table, "federated", report.metrics.federated)
+    _row(table, "pooled", report.metrics.pooled)
+    _row(table, "each site alone (mean)", report.metrics.local)
+    for baseline in (report.baselines or {}).values():
+        if baseline is not None:
+            _row(table, baseline.name, baseline)
+    console.print(table)
+    if report.worst_site is not None:
+        console.print(
+            f"worst site: {report.worst_site.site}, ROC-AUC {_number(report.worst_site.roc_auc)}",
+            highlight=False,
+        )
+
+
+def _row(table: Table, name: str, metrics: Metrics | None) -> None:
+    if metrics is not None:
+        table.add_row(
+            name,
+            *map(
+                _number,
+                (
+                    metrics.roc_auc,
+                    metrics.pr_auc,
+                    metrics.brier,
+                    metrics.ece,
+                    metrics.recall_at_10,
+                ),
+            ),
+        )
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"

@@ -1,0 +1,175 @@
+"""The sites of one job: who they are, what they were asked, what went wrong with whom."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from flwr.serverapp import Grid
+
+from edufed.config import Job
+from edufed.wire import Arrays, pack
+from server.exchange import Exchange, Reply, exchange
+from server.progress import Progress, Step
+
+#: Seconds between two looks whether more sites have connected.
+CONNECT_POLL_S = 0.2
+
+
+class JobError(Exception):
+    """The job cannot go on; one line says why and what to do."""
+
+
+@dataclass
+class Totals:
+    """What the job has cost so far."""
+
+    messages: int = 0
+    bytes_up: int = 0
+    bytes_down: int = 0
+
+
+@dataclass
+class Federation:
+    """The nodes of a Flower run under their sites' names.
+
+    Parameters
+    ----------
+    grid : flwr.serverapp.Grid
+    job : Job
+    progress : callable
+        Told of every step.
+    """
+
+    grid: Grid
+    job: Job
+    progress: Progress
+    nodes: dict[str, int] = field(default_factory=dict)
+    totals: Totals = field(default_factory=Totals)
+    exclusions: list[dict[str, Any]] = field(default_factory=list)
+    refusals: list[dict[str, Any]] = field(default_factory=list)
+    #: Job as sites are to see it: nothing in it says where the coordinator keeps things.
+    _job_json: dict[str, Any] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._job_json = self.job.model_dump(mode="json")
+
+    def connect(self, expected: int) -> list[int]:
+        """Wait until as many nodes are connected as are expected, then return their ids."""
+        started = time.monotonic()
+        timeout = self.job.scenario.round_timeout_s
+        nodes: list[int] = []
+        while time.monotonic() - started < timeout:
+            nodes = sorted(self.grid.get_node_ids())
+            self.progress(
+                Step("waiting", f"{len(nodes)} of {expected} sites connected", len(nodes), expected)
+            )
+            if len(nodes) >= expected:
+                return nodes
+            time.sleep(CONNECT_POLL_S)
+        if len(nodes) >= self.job.scenario.min_sites:
+            return nodes
+        raise JobError(
+            f"{len(nodes)} sites connected within {timeout:g} s and scenario.min_sites is"
+            f" {self.job.scenario.min_sites}; start more sites, or lower scenario.min_sites"
+        )
+
+    def greet(self, nodes: list[int]) -> dict[str, Reply]:
+        """Ask all nodes `hello`; those that answer are the job's sites from now on."""
+        content = pack({"job": self._job_json})
+        outcome = self._ask("query.hello", dict.fromkeys(nodes, content))
+        answers: dict[str, Reply] = {}
+        for node, reply in sorted(outcome.replies.items()):
+            site = str(reply.meta.get("site"))
+            if site in answers:
+                outcome.failures[node] = f"a second site calls itself {site!r}"
+                continue
+            self.nodes[site] = node
+            answers[site] = reply
+        names = {node: site for site, node in self.nodes.items()}
+        self._note(outcome, None, names)
+        self._require(answers, outcome)
+        return dict(sorted(answers.items()))
+
+    def ask(
+        self,
+        kind: str,
+        meta: Mapping[str, Any],
+        arrays_for: Callable[[str], Arrays],
+        number: int | None = None,
+        check: Callable[[Reply], str | None] = lambda _: None,
+    ) -> tuple[dict[str, Reply], Exchange]:
+        """Ask every site of the job the same question.
+
+        Parameters
+        ----------
+        kind : str
+            Message type.
+        meta : mapping
+            Sent beside the job.
+        arrays_for : callable
+            Site name -> arrays. Sites that are to get the same should get the same object.
+        number : int, optional
+            The round, for the list of exclusions.
+        check : callable
+            Reply -> why it cannot be used, or None.
+
+        Returns
+        -------
+        replies : dict of str to Reply
+            By site, in the sites' alphabetical order.
+        outcome : Exchange
+
+        Raises
+        ------
+        JobError
+            Fewer than `scenario.min_sites` gave a usable answer.
+        """
+        contents, packed = {}, {}
+        for site, node in self.nodes.items():
+            arrays = arrays_for(site)
+            if id(arrays) not in packed:
+                packed[id(arrays)] = (arrays, pack({"job": self._job_json, **meta}, arrays))
+            contents[node] = packed[id(arrays)][1]
+        outcome = self._ask(kind, contents)
+        names = {node: site for site, node in self.nodes.items()}
+        replies: dict[str, Reply] = {}
+        for node, reply in outcome.replies.items():
+            problem = check(reply)
+            if problem is None:
+                replies[names[node]] = reply
+            else:
+                outcome.failures[node] = problem
+        self._note(outcome, number, names)
+        self._require(replies, outcome)
+        return dict(sorted(replies.items())), outcome
+
+    def _ask(self, kind: str, contents: Mapping[int, Any]) -> Exchange:
+        outcome = exchange(self.grid, kind, contents, self.job.scenario.round_timeout_s)
+        self.totals.messages += outcome.messages
+        self.totals.bytes_up += outcome.bytes_up
+        self.totals.bytes_down += outcome.bytes_down
+        return outcome
+
+    def _note(self, outcome: Exchange, number: int | None, names: Mapping[int, str]) -> None:
+        for node, reason in sorted(outcome.failures.items()):
+            site = names.get(node) or outcome.sites.get(node) or f"node {node}"
+            if node in outcome.refused:
+                self.refusals.append({"site": site, "reason": reason})
+                self.progress(Step("refusal", f"site {site} refused: {reason}"))
+            else:
+                self.exclusions.append({"round": number, "site": site, "reason": reason})
+                self.progress(Step("exclusion", f"site {site} left out: {reason}"))
+
+    def _require(self, answers: Mapping[str, Reply], outcome: Exchange) -> None:
+        least = self.job.scenario.min_sites
+        if len(answers) >= least:
+            return
+        reasons = list(outcome.failures.values())
+        first = f": {reasons[0]}" if reasons else ""
+        more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+        raise JobError(
+            f"{len(answers)} sites answered and scenario.min_sites is {least}{first}{more}"
+        )

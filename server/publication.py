@@ -1,0 +1,75 @@
+"""Hand the finished model to the sites, and keep the coordinator's copy."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import numpy as np
+
+import edufed
+from edufed.config.job import FedPerSettings
+from edufed.features import FEATURE_VERSION, FEATURES, design_names
+from edufed.models import build_model, personal_names
+from edufed.published import Description, PublishedModel, SiteScore
+from edufed.wire import SUM, WEIGHT, prefixed
+from server.federation import Federation
+from server.report.contract import Report
+from server.strategies.horizontal import Outcome
+
+METRICS = ("roc_auc", "pr_auc", "brier", "ece", "precision_at_10", "recall_at_10")
+
+
+def describe(federation: Federation, outcome: Outcome, report: Report) -> PublishedModel:
+    """Return the model that the job chose, with its description."""
+    job = federation.job
+    federated = report.metrics.federated
+    personal: list[str] = []
+    if isinstance(job.strategy, FedPerSettings):
+        model = build_model(job.model, len(design_names()), job.seed)
+        personal = sorted(personal_names(model, job.strategy.personal_layers))
+    description = Description(
+        edufed=edufed.__version__,
+        job=job.id,
+        created=datetime.now(UTC).date().isoformat(),
+        scenario=job.scenario.name,
+        task=job.task.name,
+        data=job.data.name,
+        strategy=job.strategy.name,
+        model=job.model,
+        cutoff=job.task.cutoff_day,
+        relative=job.task.relative,
+        min_cohort=job.task.min_cohort,
+        features=[feature.name for feature in FEATURES],
+        features_version=FEATURE_VERSION,
+        columns=list(design_names()),
+        seed=job.seed,
+        rounds=outcome.best_round,
+        metrics={name: getattr(federated, name) for name in METRICS},
+        sites=[
+            SiteScore(
+                site=site.site,
+                n_train=site.n_train or 0,
+                n_test=site.n_test or 0,
+                roc_auc=site.federated.roc_auc if site.federated else None,
+            )
+            for site in report.sites
+        ],
+        privacy=report.privacy.model_dump(mode="json"),
+        personal=personal,
+    )
+    arrays = outcome.sums | {"cohorts": np.array(outcome.cohorts, dtype=str)}
+    return PublishedModel(description, outcome.weights, arrays)
+
+
+def publish(federation: Federation, outcome: Outcome, model: PublishedModel) -> None:
+    """Send the model to every site of the job; each keeps it with its own calibration."""
+    arrays = prefixed(WEIGHT, model.weights) | prefixed(SUM, outcome.sums)
+    federation.ask(
+        "query.publish",
+        {
+            "description": model.description.model_dump(mode="json"),
+            "cohorts": outcome.cohorts,
+            "model_round": outcome.best_round,
+        },
+        lambda _: arrays,
+    )
