@@ -93,6 +93,6 @@ def evaluate_horizontal(message: Message, context: Context) -> Message:
 @app.query("publish")
 def publish(message: Message, context: Context) -> Message:
     """Keep the finished model at this site, calibrated on its own learners."""
-    from clients import publish
+    from clients import publish as publication
 
-    return _answer(message, context, publish.publish)
+    return _answer(message, context, publication.publish)

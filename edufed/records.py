@@ -179,9 +179,9 @@ class LearningRecords:
         """Rows in `table`; 0 where it is absent."""
         if table not in self.present():
             return 0
-        row = self.connection.execute(f'SELECT count(*) FROM "{table}"').fetchone()
-        assert row is not None
-        return int(row[0])
+        # fetchall, not fetchone: DuckDB holds a result open until its last row was taken.
+        [(rows,)] = self.connection.execute(f'SELECT count(*) FROM "{table}"').fetchall()
+        return int(rows)
 
     def frame(self, table: str) -> pd.DataFrame:
         """`table` as a pandas frame. For small tables and tests: events can be large."""

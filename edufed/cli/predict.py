@@ -69,7 +69,7 @@ def _fitted(
         return Calibration(), {}
     labelled = _rows(matrix, known)
     model = restore_model(published)
-    x, _ = scoring_design(published, labelled)
+    x, _, _ = scoring_design(published, labelled)
     return fit_calibration(labelled.target, predict_logit(model, x)), {}
 
 

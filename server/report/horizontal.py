@@ -168,9 +168,9 @@ def _curves(outcome: Outcome, pooled: Mapping[str, Summary] | None) -> dict[str,
 
 def _calibration(summary: Summary) -> list[dict[str, float]]:
     curve = calibration_curve(summary)
-    return _points(
-        {"predicted": curve["risk"], "observed": curve["observed"], "n": curve["learners"]}
-    )
+    # A group's border may fall inside a bin, which is then shared out: counts are not whole.
+    whole = [float(round(n)) for n in curve["learners"]]
+    return _points({"predicted": curve["risk"], "observed": curve["observed"], "n": whole})
 
 
 def _points(curve: Mapping[str, list[float]]) -> list[dict[str, float]]:
