@@ -1,7 +1,8 @@
 """The pandera schemas of `edufed.records` as SQL: what a column becomes, and what is wrong in it.
 
 One definition, two executions: pandera checks frames, this checks tables too large for one. A
-test holds the two to the same verdicts on random dirty frames.
+test holds the two to the same verdicts on random dirty frames. One difference is meant: words
+such as `2.0` and `true`, which text files are full of, are read as what they say.
 """
 
 from __future__ import annotations

@@ -44,7 +44,9 @@ def open(settings: Mapping[str, Any], folder: Path) -> Oulad:
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(["adapter", *map(str, first["loc"])])
-        raise DataError(f"{place}: {first['msg']}") from None
+        known = f"unknown; known here: {', '.join(OuladSettings.model_fields)}"
+        what = known if first["type"] == "extra_forbidden" else first["msg"]
+        raise DataError(f"{place}: {what}") from None
     return Oulad(checked, folder / checked.path)
 
 
