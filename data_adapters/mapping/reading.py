@@ -46,7 +46,13 @@ def _refuse(
     counts = ", ".join(
         f"count(*) FILTER ({e.given}), count(*) FILTER ({e.lost})" for e in columns.values()
     )
-    found = connection.execute(f"SELECT {counts} FROM {rows}").fetchone()
+    try:
+        found = connection.execute(f"SELECT {counts} FROM {rows}").fetchone()
+    except duckdb.Error as error:
+        # DuckDB's own message may quote a row.
+        raise DataError(
+            f"{part.label}: its rows cannot be read ({type(error).__name__}); see that it is whole"
+        ) from error
     assert found is not None
     for i, (column, expression) in enumerate(columns.items()):
         given, lost = found[2 * i], found[2 * i + 1]

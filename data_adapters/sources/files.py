@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,6 +10,7 @@ import duckdb
 from pydantic import BaseModel, ConfigDict, Field
 
 from data_adapters.sources import Reject
+from data_adapters.sources.csv_files import CsvFile, Dialect, Encoding, open_csv
 from data_adapters.sources.paths import find_files, stamps
 from data_adapters.sources.quoting import literal
 from edufed.records import DataError
@@ -25,12 +26,8 @@ class FilesSettings(BaseModel):
     ----------
     path : str
         Folder in which a table's `from` is looked for; relative to the site's YAML.
-    delimiter : str, optional
-        Of CSV files; found out by DuckDB where it is not said.
-    encoding : str
-        Of CSV files. A byte-order mark is dropped.
-    missing : list of str
-        What CSV files write for a missing value, beside nothing at all.
+    delimiter, encoding, quote, missing
+        How its CSV files are written; see `csv_files.Dialect`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -38,8 +35,9 @@ class FilesSettings(BaseModel):
     kind: Literal["files"]
     path: str = "."
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
-    encoding: Literal["utf-8", "latin-1", "utf-16"] = "utf-8"
-    missing: list[str] = []
+    encoding: Encoding = "utf-8"
+    quote: Literal['"', "'", ""] = '"'
+    missing: tuple[str, ...] = ()
 
 
 class Files:
@@ -51,6 +49,9 @@ class Files:
     def __init__(self, settings: FilesSettings, folder: Path) -> None:
         self.settings = settings
         self.folder = folder / settings.path
+        self.dialect = Dialect(
+            settings.delimiter, settings.encoding, settings.quote, settings.missing
+        )
 
     def label(self, table: str) -> str:
         """Return the file's name."""
@@ -58,48 +59,36 @@ class Files:
 
     def describe(self, connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
         """Columns of a file and their types; every column of a CSV file is text."""
+        if not _is_parquet(table):
+            return {name: "VARCHAR" for file in self._csv(table) for name in file.columns}
         try:
             rows = connection.execute(f"DESCRIBE SELECT * FROM {self.relation(table)}").fetchall()
         except duckdb.Error as error:
-            raise DataError(f"{self.label(table)}: {self._trouble(table)}") from error
+            # DuckDB's own message may quote what it found.
+            raise DataError(
+                f"{self.label(table)}: cannot be read as Parquet; see that the file is whole"
+            ) from error
         return {name: type_ for name, type_, *_ in rows}
-
-    def _trouble(self, table: str) -> str:
-        # DuckDB's own message may quote a line of the file.
-        if self._is_parquet(table):
-            return "cannot be read as Parquet; write it anew"
-        stated = self.settings.delimiter
-        delimiter = f"delimiter {stated!r}" if stated else "no delimiter stated"
-        return (
-            f"cannot be read as CSV with a header ({delimiter}, {self.settings.encoding});"
-            " set source.delimiter and source.encoding to those of the file"
-        )
 
     def relation(self, table: str) -> str:
         """SQL that reads the file or files in place."""
-        paths = ", ".join(literal(str(path)) for path in self._paths(table))
-        if self._is_parquet(table):
+        if _is_parquet(table):
+            paths = ", ".join(literal(str(path)) for path in self._paths(table))
             return f"read_parquet([{paths}], union_by_name = true)"
-        return f"read_csv([{paths}], {self._dialect()}, union_by_name = true, ignore_errors = true)"
+        first, *others = self._csv(table)
+        if all((o.columns, o.delimiter) == (first.columns, first.delimiter) for o in others):
+            return first.relation(tuple(other.path for other in others))
+        parts = (f"SELECT * FROM {file.relation()}" for file in (first, *others))
+        return f"({' UNION ALL BY NAME '.join(parts)})"
 
-    def _dialect(self) -> str:
-        nulls = ", ".join(map(literal, ("", *self.settings.missing)))
-        delimiter = self.settings.delimiter
-        return (
-            "header = true, all_varchar = true, quote = '\"', escape = '\"',"
-            f" encoding = {literal(self.settings.encoding)}, nullstr = [{nulls}]"
-            + (f", delim = {literal(delimiter)}" if delimiter else "")
-        )
-
-    def _is_parquet(self, table: str) -> bool:
-        return Path(table).suffix in PARQUET
+    def _csv(self, table: str) -> list[CsvFile]:
+        return [open_csv(path, self.dialect) for path in self._paths(table)]
 
     def _paths(self, table: str) -> list[Path]:
-        named = self.folder / table
-        suffixes = [s for s in named.suffixes if s not in (".gz", ".zst")]
-        if not suffixes or suffixes[-1] not in (*CSV, *PARQUET):
+        name = Path(table.removesuffix(".gz"))
+        if name.suffix not in (*CSV, *PARQUET):
             raise DataError(
-                f"{named.name}: no kind of file that can be read;"
+                f"{name.name}: no kind of file that can be read;"
                 f" export it as one of {', '.join((*CSV, *PARQUET))}, or .csv.gz"
             )
         return find_files(self.folder, table)
@@ -109,33 +98,18 @@ class Files:
     ) -> list[Reject]:
         """Count the lines of CSV files that are no rows; nothing is copied."""
         return [
-            reject
+            Reject(table, reason, rows)
             for table in needed
-            if not self._is_parquet(table)
-            for path in self._paths(table)
-            for reject in self._broken(connection, table, path)
+            if not _is_parquet(table)
+            for file in self._csv(table)
+            for reason, rows in file.broken(connection).items()
         ]
-
-    def _broken(
-        self, connection: duckdb.DuckDBPyConnection, table: str, path: Path
-    ) -> Iterator[Reject]:
-        connection.execute(
-            f"SELECT count(*) FROM read_csv({literal(str(path))}, {self._dialect()},"
-            " store_rejects = true, rejects_table = 'broken', rejects_scan = 'scans')"
-        )
-        # DuckDB makes the table only where it has something to put there.
-        if not connection.execute("FROM duckdb_tables() WHERE table_name = 'broken'").fetchall():
-            return
-        counts = connection.execute(
-            "SELECT kind, count(*) FROM (SELECT any_value(lower(CAST(error_type AS VARCHAR))) AS"
-            " kind FROM broken GROUP BY line) GROUP BY kind ORDER BY kind"
-        ).fetchall()
-        # They hold the lines themselves, which nobody needs.
-        connection.execute("DROP TABLE broken; DROP TABLE scans")
-        for reason, rows in counts:
-            yield Reject(table, f"not a row of the file: {reason}", rows)
 
     def fingerprint(self, needed: Mapping[str, tuple[str, ...]]) -> Any:
         """Name, size and time of change of each file."""
         files = [path for table in sorted(needed) for path in self._paths(table)]
         return [self.settings.model_dump(exclude={"path"}), stamps(files)]
+
+
+def _is_parquet(table: str) -> bool:
+    return Path(table).suffix in PARQUET
