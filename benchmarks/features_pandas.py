@@ -149,8 +149,9 @@ def _activity(
     out["week_entropy"] = _entropy(clicks)
     out["weekly_sd"] = active.std(axis=1, ddof=0)
     out["weeks_active"] = (active > 0).mean(axis=1)
-    place = -(np.array(known) - np.mean(known))
-    out["trend"] = active.to_numpy() @ place / (place**2).sum()
+    if len(known) >= 3:
+        place = -(np.array(known) - np.mean(known))
+        out["trend"] = active.to_numpy() @ place / (place**2).sum()
     if len(known) >= 4:
         out["change"] = np.log1p(out["clicks_last_2"]) - np.log1p(clicks[2] + clicks[3])
     zero = ["clicks", "events", "clicks_before", "resources", "active_days", "days_before"]
