@@ -8,7 +8,7 @@ that they can be counted.
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from data_adapters.mapping import instants
@@ -47,6 +47,8 @@ class Expression:
         SQL, true where the mapping itself says NULL; None: nowhere.
     strict : bool
         Whether a single lost value refuses the data.
+    column : str
+        The raw column that is read.
     """
 
     value: str
@@ -54,6 +56,7 @@ class Expression:
     reason: str = ""
     known: str | None = None
     strict: bool = False
+    column: str = ""
 
     @property
     def lost(self) -> str | None:
@@ -86,6 +89,11 @@ class Row(Protocol):
 
 def compile_how(how: How, kind: Kind, row: Row) -> Expression:
     """Compile one form for a canonical column of `kind`."""
+    columns = how.columns if isinstance(how, Joined) else [getattr(how, "column", "")]
+    return replace(_compile(how, kind, row), column=", ".join(columns))
+
+
+def _compile(how: How, kind: Kind, row: Row) -> Expression:
     match how:
         case Plain():
             return _plain(how, kind, row)

@@ -58,13 +58,15 @@ def _refuse(
         given, lost = found[2 * i], found[2 * i + 1]
         if strict and lost:
             raise DataError(
-                f"{part.label}: {lost} of {given} values for {part.table}.{column} are"
-                f" {expression.reason}; map them, or allow them by `unmapped: missing`"
+                f"{part.label}: {lost} of {given} values in column {expression.column!r} for"
+                f" {part.table}.{column} are {expression.reason}; map them, or allow them by"
+                " `unmapped: missing`"
             )
         if given and lost == given:
             raise DataError(
-                f"{part.label}: none of the first {given} values for {part.table}.{column} can"
-                f" be read ({expression.reason}); correct its mapping"
+                f"{part.label}: none of the first {given} values in column"
+                f" {expression.column!r} can be read for {part.table}.{column}"
+                f" ({expression.reason}); correct its mapping"
             )
 
 

@@ -213,7 +213,7 @@ _IRI = TypeAdapter(Iri)
         st.from_regex(r"\A[a-z]{1,4}:(//[a-z@:]{0,5}(:[0-9]{0,2})?)?[a-z/?#%:@é ]{0,8}\Z"),
     )
 )
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_iri_as_rfc3987(text: str) -> None:
     if "[" in text:  # only the letters of an IPv6 literal are checked
         return
@@ -228,8 +228,8 @@ def test_iri_as_rfc3987(text: str) -> None:
 @pytest.mark.data
 def test_verdicts_on_real_statements(shared_data: Path) -> None:
     with gzip.open(shared_data / "funmooc_xapi" / "statements.json.gz", "rt") as lines:
-        statements = [json.loads(line) for number, line in enumerate(lines) if number % 20 == 0]
-    assert len(statements) == 1100
+        statements = [json.loads(line) for number, line in enumerate(lines) if number % 50 == 0]
+    assert len(statements) == 440
     assert [ours(s) for s in statements] == [ralphs(s) for s in statements]
 
 
