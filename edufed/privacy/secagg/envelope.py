@@ -40,6 +40,13 @@ class Kind(IntEnum):
     MASKED = 5  # site: masked vector, sealed shares of its self mask
     UNMASK = 6  # coordinator: who survived, and the shares sealed to you
     SHARES = 7  # site: the opened shares, one for each site
+    HE_KEY = 8  # leading site: the encryption key, sealed to each other site
+    HE_REQUEST = 9  # coordinator: send your encrypted vector
+    HE_VECTOR = 10  # site: encrypted vector
+    HE_SUM = 11  # coordinator: the encrypted sum
+
+
+_FROM_SITE = {Kind.ADVERT, Kind.DEPOSIT, Kind.MASKED, Kind.SHARES, Kind.HE_KEY, Kind.HE_VECTOR}
 
 
 @dataclass(frozen=True)
@@ -89,7 +96,7 @@ def unpack(message: bytes, kind: Kind, context: bytes, plan: SecAggPlan) -> Open
         raise SecAggError(f"{what} message holds {len(body)} bytes and announces {length}")
     if hashlib.sha256(body).digest() != digest:
         raise SecAggError(f"{what} message was altered on its way")
-    from_site = kind in (Kind.ADVERT, Kind.DEPOSIT, Kind.MASKED, Kind.SHARES)
+    from_site = kind in _FROM_SITE
     if (got != kind) or (from_site == (sender == _COORDINATOR)):
         raise SecAggError(f"expected a {what} message and got one of kind {got}")
     signature = message[_HEADER.size : ENVELOPE_BYTES]

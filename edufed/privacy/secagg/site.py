@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from edufed.privacy.fixed_point import FixedPoint
 from edufed.privacy.keys import KEY_BYTES, identity_public, new_secret, public_of, seal
 from edufed.privacy.masks import add_masks
-from edufed.privacy.secagg.envelope import ENVELOPE_BYTES, Kind, pack, unpack
+from edufed.privacy.secagg.adverts import checked_adverts
+from edufed.privacy.secagg.envelope import Kind, pack, unpack
 from edufed.privacy.secagg.keyring import (
     SEALED_SHARE_BYTES,
     Keyring,
@@ -30,7 +31,6 @@ from edufed.privacy.secagg.plan import SecAggError, SecAggPlan
 from edufed.privacy.shamir import split
 
 MASK_REQUEST = struct.Struct(">BBQ")
-_ADVERT_BYTES = ENVELOPE_BYTES + KEY_BYTES
 
 
 class SecAggSite:
@@ -90,7 +90,8 @@ class SecAggSite:
         """
         if self._masked or self._opened:
             raise SecAggError("the keys of this job are in use and cannot be changed")
-        publics = self._checked_adverts(request)
+        own = public_of(self._secret)
+        publics = checked_adverts(request, self._plan, self._plan.digest, self._me, own)
         self._context = transcript(self._plan, publics)
         self._keyring = Keyring(self._me, self._secret, publics, self._context)
         self._publics = publics
@@ -101,24 +102,6 @@ class SecAggSite:
             body += seal(key, b"".join(seeds), box_about(self._context, self._me, round_))
             body += self._sealed_shares(Secret.PAIRS, round_, key)
         return self._pack(Kind.DEPOSIT, 0, self._context, bytes(body))
-
-    def _checked_adverts(self, request: bytes) -> dict[int, bytes]:
-        body = unpack(request, Kind.KEYS, self._plan.digest, self._plan).body
-        publics: dict[int, bytes] = {}
-        for start in range(0, len(body), _ADVERT_BYTES):
-            message = bytes(body[start : start + _ADVERT_BYTES])
-            advert = unpack(message, Kind.ADVERT, self._plan.digest, self._plan)
-            assert advert.sender is not None
-            if advert.sender in publics or bytes(advert.body) in publics.values():
-                raise SecAggError("a site's public key is listed twice")
-            publics[advert.sender] = bytes(advert.body)
-        if publics.get(self._me) != public_of(self._secret):
-            raise SecAggError("this site's own public key is missing or was replaced")
-        if len(publics) < self._plan.threshold:
-            raise SecAggError(
-                f"{len(publics)} sites take part and {self._plan.threshold} are needed"
-            )
-        return dict(sorted(publics.items()))
 
     # Every round
 
