@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from launching import Launched, install_toy
+
+
+@pytest.fixture(scope="session")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return an installation of EduFed whose apps are toys."""
+    return install_toy(tmp_path_factory.mktemp("installed") / "toy")
+
+
+@pytest.fixture(scope="module")
+def launch(
+    installation: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., Launched]]:
+    """Make federations of real processes; every process is ended with the module."""
+    launched: list[Launched] = []
+
+    def make(**settings: Any) -> Launched:
+        launched.append(Launched(tmp_path_factory.mktemp("launched"), installation, **settings))
+        return launched[-1]
+
+    yield make
+    for federation in launched:
+        federation.close()

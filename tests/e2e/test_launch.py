@@ -1,0 +1,237 @@
+"""Real processes on 127.0.0.1: what an enrolled site gets, and what everybody else gets."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+from launching import Launched, alive, children, free_ports, step, wait_until
+
+from edufed.cli import keys
+from edufed.cli.control import CoordinatorError, control, runs
+from edufed.cli.server import flower_environment, program
+from edufed.cli.status import lines, status
+from edufed.identity import new_site
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def federation(launch: Callable[..., Launched]) -> Launched:
+    """Two sites; one answers by a resident worker, one by a process for each message."""
+    launched = launch()
+    sites = [launched.site("north"), launched.site("south", worker="subprocess")]
+    launched.server()
+    for site in sites:
+        launched.client(site)
+    launched.wait_for_sites("north", "south")
+    return launched
+
+
+def https(federation: Launched, address: str) -> httpx.Client:
+    trust = ssl.create_default_context(cafile=federation.settings.keys / "ca.pem")
+    return httpx.Client(base_url=f"https://{address}", verify=trust)
+
+
+def test_a_job_reaches_every_site_under_its_own_name(federation: Launched) -> None:
+    steps = federation.run("first", step("query.hello"), step("query.hello"), sites=2)
+    for answers in (taken["answers"] for taken in steps):
+        assert {name: answer["site"] for name, answer in answers.items()} == {
+            "north": "north",
+            "south": "south",
+        }
+    first, second = (taken["answers"] for taken in steps)
+    assert first["north"]["pid"] == second["north"]["pid"], "the resident worker stays"
+    assert second["north"]["answered"] == first["north"]["answered"] + 1
+    assert first["south"]["pid"] != second["south"]["pid"], "a process for each message"
+
+
+def test_what_a_site_raises_stays_at_the_site(federation: Launched) -> None:
+    (taken,) = federation.run("raises", step("query.raise"), sites=2)
+    reasons = {answer["error"] for answer in taken["answers"].values()}
+    assert reasons == {"unexpected ValueError; the site's own log says more"}
+    assert any("learner 4711 has no score" in site.text() for site in federation.processes)
+
+
+def test_submit_follow_fetch_status_and_stop(federation: Launched, tmp_path: Path) -> None:
+    job = json.dumps({"id": "fetched", "sites": 2, "steps": [step("query.hello")]})
+    code = f"""
+from pathlib import Path
+from edufed.cli.submit import fetch, follow, submit
+from edufed.deployment import load_coordinator
+settings = load_coordinator(Path({str(federation.folder / "coordinator.yaml")!r}))
+state = follow(settings, submit(settings, {job!r}, "fetched"), print)
+assert state.outcome == "completed", state
+print(*fetch(settings, "fetched", Path({str(tmp_path / "out")!r})))
+"""
+    shown = federation.python(code).stdout.decode()
+    assert "step 1 done" in shown
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["answers.json"]
+    assert {"site north: online", "job fetched: finished, completed"} <= set(
+        lines(status(federation.settings))
+    )
+    run = federation.start("endless", step("query.slow", 60, seconds=20), sites=2)
+    wait_until(lambda: status_of(federation, run) == "running", what="the run")
+    code = f"""
+from pathlib import Path
+from edufed.cli.stop import stop
+from edufed.deployment import load_coordinator
+settings = load_coordinator(Path({str(federation.folder / "coordinator.yaml")!r}))
+(settings.jobs / "endless").mkdir(exist_ok=True)
+(settings.jobs / "endless" / "submission.json").write_text('{{"run": {run}}}')
+stop(settings, "endless")
+"""
+    federation.python(code)
+    with control(federation.settings) as client:
+        assert runs(client, run)[0].outcome == "stopped"
+
+
+def status_of(federation: Launched, run: int) -> str:
+    with control(federation.settings) as client:
+        return runs(client, run)[0].status
+
+
+def test_the_public_port_has_the_fleet_api_and_nothing_else(federation: Launched) -> None:
+    token = (federation.settings.keys / "operator.token").read_text()
+    with https(federation, federation.address) as client:
+        for path in (
+            "/v1/control/list-nodes",
+            "/v1/control/register-node",
+            "/v1/control/start-run",
+            "/v1/runtime/acquire-task",
+            "/v1/runtime/get-nodes",
+            "/docs",
+            "/openapi.json",
+            "/health",
+            "/v1/fleet/../control/list-nodes",
+            "/v1/fleet/%2e%2e/control/list-nodes",
+        ):
+            answer = client.post(path, headers={"edufed-operator": token})
+            assert answer.status_code in (404, 405), path
+            assert b"node" not in answer.content.lower()
+        protobuf = {"content-type": "application/protobuf", "accept": "application/protobuf"}
+        for call in ("pull-messages", "activate-node", "get-fab", "pull-object", "get-run"):
+            answer = client.post(f"/v1/fleet/{call}", headers=protobuf)
+            assert answer.status_code in (400, 401, 415, 422), (call, answer.status_code)
+    with pytest.raises(httpx.HTTPError):
+        httpx.get(f"http://{federation.address}/")
+
+
+def test_the_admin_port_wants_the_operators_token(federation: Launched) -> None:
+    with https(federation, federation.settings.admin) as client:
+        for headers in ({}, {"edufed-operator": "0" * 64}):
+            assert client.post("/v1/control/list-nodes", headers=headers).status_code == 404
+        protobuf = {"content-type": "application/protobuf", "accept": "application/protobuf"}
+        taken = client.post("/v1/runtime/acquire-task", headers=protobuf)
+        assert taken.status_code in (401, 403), "a task is only for the SuperExec"
+
+
+def test_a_site_with_a_key_that_is_not_enrolled_gets_nothing(federation: Launched) -> None:
+    site = federation.site("mallory", enrolled=False)
+    own = federation.folder / "keys" / "sites" / "mallory"
+    new_site(own, "mallory")
+    (own / "ca.pem").write_bytes((federation.settings.keys / "ca.pem").read_bytes())
+    running = federation.client(site)
+    wait_until(lambda: "Failed to initialize the connection" in running.text(), 40, "the refusal")
+    assert {site.name for site in status(federation.settings).sites} == {"north", "south"}
+    (taken,) = federation.run("without-mallory", step("query.hello"), sites=2)
+    assert set(taken["answers"]) == {"north", "south"}
+    assert running.stop() == 0
+
+
+def test_a_supernode_without_a_key_gets_nothing(federation: Launched, tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [
+            *(program("flower-supernode"), "--superlink", federation.address),
+            *("--root-certificates", str(federation.settings.keys / "ca.pem")),
+            *("--isolation", "process", "--port", str(free_ports(1)[0])),
+        ],
+        env=flower_environment(tmp_path),
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode != 0
+    assert b"Failed to initialize the connection" in ended.stdout + ended.stderr
+    assert {site.name for site in status(federation.settings).sites} == {"north", "south"}
+
+
+def test_a_site_that_trusts_another_ca_does_not_talk(federation: Launched) -> None:
+    site = federation.site("doubter", enrolled=True)
+    keys.init(federation.folder / "elsewhere", "elsewhere", ["127.0.0.1"])
+    own = federation.folder / "keys" / "sites" / "doubter"
+    (own / "ca.pem").write_bytes((federation.folder / "elsewhere" / "ca.pem").read_bytes())
+    running = federation.client(site)
+    wait_until(lambda: "SSL" in running.text() or "certificate" in running.text(), 40, "refusal")
+    assert running.stop() == 0
+    keys.remove(federation.folder / "keys", "doubter")
+
+
+def test_a_key_other_than_the_pinned_one_does_not_start(federation: Launched) -> None:
+    roster = yaml.safe_load((federation.settings.keys / "roster.yaml").read_text())
+    wrong = federation.site("north2", enrolled=False, keys="keys/sites/south", roster=roster)
+    text = wrong.read_text().replace("name: north2", "name: north")
+    wrong.write_text(text)
+    running = federation.client(wrong)
+    assert running.process.wait(60) != 0
+    assert "pins" in running.text()
+
+
+def test_a_stop_ends_every_process(launch: Callable[..., Launched]) -> None:
+    federation = launch()
+    site = federation.site("north")
+    server = federation.server()
+    client = federation.client(site)
+    federation.wait_for_sites("north")
+    federation.start("busy", step("query.slow", 60, seconds=30), sites=1)
+    wait_until(lambda: "Received successfully" in client.text(), what="the message")
+    family = descendants(server.process.pid) + descendants(client.process.pid)
+    assert len(family) >= 5, "SuperLink, SuperExec, ServerApp, SuperNode, worker"
+    assert client.stop(20) == 0
+    assert server.stop(20) == 0
+    assert [pid for pid in family if alive(pid)] == []
+    with pytest.raises(CoordinatorError, match="is edufed server running"):
+        status(federation.settings)
+
+
+def descendants(pid: int) -> list[int]:
+    found = children(pid)
+    return found + [grandchild for child in found for grandchild in descendants(child)]
+
+
+def test_without_tls_only_by_an_explicit_flag_and_with_a_warning(
+    launch: Callable[..., Launched],
+) -> None:
+    federation = launch(insecure=True)
+    site = federation.site("north")
+    server, client = federation.server(), federation.client(site)
+    wait_until(
+        lambda: [s for s in status(federation.settings).sites if s.status == "online"], 40, "site"
+    )
+    for running in (server, client):
+        assert "insecure: neither TLS nor node authentication" in running.text()
+    answered = federation.run("plain", step("query.hello"), sites=1)[0]["answers"]
+    assert [answer["site"] for answer in answered.values()] == ["north"]
+
+
+def test_lines_are_json_on_request(federation: Launched) -> None:
+    code = """
+from edufed.cli.processes import Child, Log, Supervisor
+import sys
+supervisor = Supervisor(Log("json"))
+child = Child("child", lambda: [sys.executable, "-c", "print('WARNING: half full')"])
+child.on_exit = lambda status: supervisor.stopping.set()
+with supervisor.until_signal():
+    supervisor.start(child)
+    supervisor.run()
+"""
+    shown = federation.python(code).stderr.decode().splitlines()
+    first = json.loads(shown[0])
+    assert (first["process"], first["level"]) == ("child", "warning")
+    assert first["message"] == "WARNING: half full"
