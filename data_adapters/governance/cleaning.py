@@ -7,9 +7,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
+from data_adapters.governance.checks import literal
 from data_adapters.governance.quality import QualityReport, TableQuality
 from data_adapters.governance.table import TableCheck, rows_of
 from data_adapters.governance.views import part_from_others
@@ -30,8 +32,7 @@ def clean(
     ----------
     records : LearningRecords
         Fresh from an adapter. Next to the canonical tables its connection may have
-        `source_rejects(table_name, reason, rows)`, rows that never became a record, and
-        `source_warnings(table_name, column_name, reason, rows)`, values that were changed.
+        `source_rejects(table_name, reason, rows)`: rows that never became a record.
     folder : pathlib.Path, optional
         Where rejected rows are kept, at the site. Without one they are only counted.
 
@@ -61,8 +62,8 @@ def clean(
             quality[table], ranges[table] = check.run(folder)
             hashed.update(check.judged.encode())
     checked = LearningRecords(connection, hashed.hexdigest())
-    with _Reading("source_warnings"):
-        _add_source(connection, quality)
+    with _Reading("source_rejects"):
+        _add_rejects(connection, quality)
     return checked, QualityReport(
         tables=quality,
         missing_tables=tuple(table for table in TABLES if table not in present),
@@ -92,32 +93,50 @@ class _Reading:
             ) from None
 
 
-def _add_source(connection: duckdb.DuckDBPyConnection, quality: dict[str, TableQuality]) -> None:
-    """Add what the source layer counted, canonical tables or not, to the tables' counts."""
-    names = {
-        name for (name,) in rows_of(connection, "SELECT table_name FROM information_schema.tables")
-    }
-    if "source_rejects" in names:
-        for table, reason, rows in rows_of(
-            connection,
-            "SELECT table_name, reason, sum(rows)::BIGINT FROM source_rejects GROUP BY ALL "
-            "ORDER BY ALL",
+def with_warnings(records: LearningRecords, report: QualityReport) -> QualityReport:
+    """Add the values that the source layer changed or could not read, though it kept their rows.
+
+    Counting them may read every source table once more: for a site's own report, not for a job.
+
+    Parameters
+    ----------
+    records : LearningRecords
+        Its connection may have `source_warnings(table_name, column_name, reason, rows)`.
+    report : QualityReport
+    """
+    tables = dict(report.tables)
+    with _Reading("source_warnings"):
+        for table, column, reason, rows in _counted(
+            records.connection, "source_warnings", "table_name, column_name, reason"
         ):
-            found = quality.setdefault(table, TableQuality(rows=0))
-            reasons = {**found.reasons, reason: found.reasons.get(reason, 0) + rows}
-            quality[table] = replace(
-                found, rows=found.rows + rows, rejected=found.rejected + rows, reasons=reasons
-            )
-    if "source_warnings" in names:
-        for table, column, reason, rows in rows_of(
-            connection,
-            "SELECT table_name, column_name, reason, sum(rows)::BIGINT FROM source_warnings "
-            "GROUP BY ALL ORDER BY ALL",
-        ):
-            found = quality.setdefault(table, TableQuality(rows=0))
-            quality[table] = replace(
-                found, warnings={**found.warnings, f"{column}: {reason}": rows}
-            )
+            found = tables.get(table, TableQuality(rows=0))
+            warnings = {**found.warnings, f"{column}: {reason}": rows}
+            tables[table] = replace(found, warnings=warnings)
+    return replace(report, tables=tables)
+
+
+def _add_rejects(connection: duckdb.DuckDBPyConnection, quality: dict[str, TableQuality]) -> None:
+    """Add the rows that the source layer rejected, of canonical tables or not."""
+    for table, reason, rows in _counted(connection, "source_rejects", "table_name, reason"):
+        found = quality.get(table, TableQuality(rows=0))
+        reasons = {**found.reasons, reason: found.reasons.get(reason, 0) + rows}
+        quality[table] = replace(
+            found, rows=found.rows + rows, rejected=found.rejected + rows, reasons=reasons
+        )
+
+
+def _counted(connection: duckdb.DuckDBPyConnection, table: str, keys: str) -> list[tuple[Any, ...]]:
+    """Keys and sums of a count that the source layer may have left, in a fixed order."""
+    found = rows_of(
+        connection, f"SELECT 1 FROM information_schema.tables WHERE table_name = {literal(table)}"
+    )
+    if not found:
+        return []
+    return rows_of(
+        connection,
+        f"SELECT {keys}, sum(rows)::BIGINT AS rows FROM {table} GROUP BY ALL "
+        "HAVING sum(rows) > 0 ORDER BY ALL",
+    )
 
 
 def _final_outcomes(records: LearningRecords) -> dict[str, int]:

@@ -29,8 +29,10 @@ class TableQuality:
         Rows rejected because an earlier row has their key.
     missing_columns : tuple of str
         Canonical columns that the table lacks.
+    missing_values : dict of str to int
+        Missing values by column, in rows that no check of their own rejects.
     warnings : dict of str to int
-        Values that the adapter changed or took as missing; their rows stay.
+        Values that the source layer changed or took as missing; their rows stay.
     examples : dict of str to tuple of Example
         A few places by reason. For the site's own report: they do not travel.
     """
@@ -40,6 +42,7 @@ class TableQuality:
     reasons: dict[str, int] = field(default_factory=dict)
     duplicates: int = 0
     missing_columns: tuple[str, ...] = ()
+    missing_values: dict[str, int] = field(default_factory=dict)
     warnings: dict[str, int] = field(default_factory=dict)
     examples: dict[str, tuple[Example, ...]] = field(default_factory=dict)
 

@@ -79,16 +79,7 @@ class TableCheck:
     def run(self, folder: Path | None) -> tuple[TableQuality, tuple[float, float] | None]:
         """Count, keep the bad rows, and put the good ones under the table's name."""
         held = self._set_aside()
-        time = typed("time") if "time" in self.columns else "NULL"
-        counts: dict[int | None, int] = {}
-        time_range = None
-        for fault, count, first, last in rows_of(
-            self.connection,
-            f"SELECT fault, count(*), min({time}), max({time}) FROM ({self.judged}) GROUP BY fault",
-        ):
-            counts[fault] = count
-            if fault is None and first is not None:
-                time_range = (first, last)
+        counts, missing, time_range = self._tally()
         duplicates = self._duplicates()
         if duplicates:
             self.faults.append(
@@ -111,6 +102,7 @@ class TableCheck:
             reasons=reasons,
             duplicates=duplicates,
             missing_columns=self.missing,
+            missing_values=missing,
             examples=examples,
         ), time_range
 
@@ -124,6 +116,23 @@ class TableCheck:
         what = "VIEW" if kind == "VIEW" else "TABLE"
         self.connection.execute(f"ALTER {what} {quoted(self.table)} RENAME TO {self.unchecked}")
         return what == "TABLE"
+
+    def _tally(self) -> tuple[dict[int | None, int], dict[str, int], tuple[float, float] | None]:
+        """Rows by fault, missing values by column and range of times: one pass over the table."""
+        nullable = [name for name in self.columns if TABLES[self.table].columns[name].nullable]
+        time = typed("time") if "time" in self.columns else "NULL"
+        missing = "".join(f", count(*) - count({typed(name)})" for name in nullable)
+        found = rows_of(
+            self.connection,
+            f"SELECT fault, count(*), min({time}), max({time}){missing} "
+            f"FROM ({self.judged}) GROUP BY fault",
+        )
+        counts = {row[0]: row[1] for row in found}
+        for fault, _, first, last, *absent in found:
+            if fault is None:
+                gaps = {name: count for name, count in zip(nullable, absent, strict=True) if count}
+                return counts, gaps, None if first is None else (first, last)
+        return counts, {}, None
 
     def _duplicates(self) -> int:
         if not self.key:
