@@ -183,28 +183,23 @@ def _feature(
 
 def _week(k: int) -> Feature:
     """Clicks in the k-th week back from the cutoff, 1 being the last."""
-    when = "the last week" if k == 1 else f"week {k} counted back"
-    wann = "最近一周" if k == 1 else f"倒数第{k}周"
-    return _feature(
-        f"clicks_week_{k}",
-        "week",
-        "clicks",
-        "count",
-        "log1p",
-        (f"clicks in {when}", f"many clicks in {when}", f"few clicks in {when}"),
-        (f"{wann}的点击次数", f"{wann}点击很多", f"{wann}点击很少"),
-    )
+    en = "the last week" if k == 1 else f"week {k} counted back"
+    zh = "最近一周" if k == 1 else f"倒数第{k}周"
+    return _recent(f"clicks_week_{k}", "clicks", en, zh)
 
 
-def _recent(name: str, unit: str, en: str, zh: str, noun: str, mingci: str) -> Feature:
+def _recent(name: str, unit: str, en: str, zh: str) -> Feature:
+    """Clicks or active days in a time that ends with the cutoff, named in both languages."""
+    clicks = unit == "clicks"
+    what, what_zh = ("clicks", "点击次数") if clicks else ("active days", "活跃天数")
     return _feature(
         name,
         "week",
         unit,
-        "count" if unit == "clicks" else "days",
-        "log1p" if unit == "clicks" else "identity",
-        (f"{noun} in {en}", f"many {noun} in {en}", f"few {noun} in {en}"),
-        (f"{zh}的{mingci}", f"{zh}{mingci}很多", f"{zh}{mingci}很少"),
+        "count" if clicks else "days",
+        "log1p" if clicks else "identity",
+        (f"{what} in {en}", f"many {what} in {en}", f"few {what} in {en}"),
+        (f"{zh}的{what_zh}", f"{zh}{what_zh}很多", f"{zh}{what_zh}很少"),
     )
 
 
@@ -260,11 +255,11 @@ FEATURES = (
         indicator=True,
     ),
     *(_week(k) for k in range(1, WEEKS + 1)),
-    _recent("clicks_last_2", "clicks", "the last two weeks", "最近两周", "clicks", "点击次数"),
-    _recent("clicks_last_4", "clicks", "the last four weeks", "最近四周", "clicks", "点击次数"),
-    _recent("days_last_1", "days", "the last week", "最近一周", "active days", "活跃天数"),
-    _recent("days_last_2", "days", "the last two weeks", "最近两周", "active days", "活跃天数"),
-    _recent("days_last_4", "days", "the last four weeks", "最近四周", "active days", "活跃天数"),
+    _recent("clicks_last_2", "clicks", "the last two weeks", "最近两周"),
+    _recent("clicks_last_4", "clicks", "the last four weeks", "最近四周"),
+    _recent("days_last_1", "days", "the last week", "最近一周"),
+    _recent("days_last_2", "days", "the last two weeks", "最近两周"),
+    _recent("days_last_4", "days", "the last four weeks", "最近四周"),
     _feature(
         "recency_days",
         "recency",
