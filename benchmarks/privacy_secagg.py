@@ -120,9 +120,9 @@ def edufed(length: int, sites: int) -> Row:
     row["bytes_setup"] = len(deposit) + len(keys)
     row["seconds_setup"] = clock.median("set-up")
     row["seconds_coordinator"] += sites * clock.median("receive")
-    row["seconds_coordinator_third_dropped"] = (sites - sites // 3) * clock.median(
-        "receive"
-    ) + clock.median("open, third dropped")
+    row["seconds_third_dropped"] = (sites - sites // 3) * clock.median("receive") + clock.median(
+        "open, third dropped"
+    )
     return row
 
 

@@ -1,0 +1,60 @@
+"""What encrypted summing costs, and how exact it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from privacy_secagg import Clock
+
+from edufed.privacy.he import HeSite, HeSum, ckks
+from edufed.privacy.keys import identity_public
+from edufed.privacy.secagg import SecAggPlan
+
+
+def encrypted(length: int, sites: int) -> dict[str, Any]:
+    """One set-up and one round in which all sites answer."""
+    identities = {f"site{at:02d}": Ed25519PrivateKey.generate() for at in range(sites)}
+    roster = {name: identity_public(key) for name, key in identities.items()}
+    plan = SecAggPlan.of("benchmark", roster, rounds=1)
+    members = {name: HeSite(plan, name, key) for name, key in identities.items()}
+    coordinator = HeSum(plan)
+    for site in members.values():
+        coordinator.add_advert(site.advertise())
+    keys = coordinator.keys_request()
+    for site in members.values():
+        made = site.share_key(keys)
+        if made:
+            coordinator.add_key(made)
+    for site in members.values():
+        site.take_key(coordinator.key_message)
+    values = np.random.default_rng(0).normal(size=length)
+    request = coordinator.request(length)
+    clock = Clock()
+    for site in members.values():
+        with clock.step("encrypt"):
+            message = site.encrypt(request, values)
+        with clock.step("add"):
+            coordinator.add(message)
+    total = coordinator.total()
+    for site in list(members.values())[:3]:
+        with clock.step("decrypt"):
+            got, _ = site.decrypt(total)
+    error = float(np.abs(got - sites * values).max())
+    assert error <= ckks.error(sites) + 2.0**-40 * sites * np.abs(values).max()
+    return {
+        "part": "encrypted sum",
+        "method": "CKKS",
+        "values": length,
+        "sites": sites,
+        "messages_setup": 2,
+        "messages_round": 1,
+        "bytes_up": len(message),
+        "bytes_down": len(total),
+        "bytes_setup": len(keys) + len(coordinator.key_message),
+        "seconds_encrypt": clock.median("encrypt"),
+        "seconds_decrypt": clock.median("decrypt"),
+        "seconds_coordinator": sum(clock.seconds["add"]),
+        "largest_error": error,
+    }
