@@ -22,7 +22,7 @@ from data_adapters.mapping.how import (
     Value,
     Values,
 )
-from data_adapters.mapping.target import column_kind, required_columns
+from data_adapters.mapping.target import column_kind, key_columns, required_columns
 from data_adapters.sources.files import FilesSettings
 from data_adapters.sources.sql import SqlSettings
 from data_adapters.sources.xapi import XapiSettings
@@ -53,14 +53,26 @@ def _condition(raw: object) -> object:
 class Part(Strict):
     """Canonical rows out of one of the platform's tables.
 
-    `one_per_key` makes one row of those that share the canonical table's key: the earliest
-    `start`, and of every other column the largest value.
+    Attributes
+    ----------
+    from_ : str
+        `from`: a file, a database's table or query, or `statements`.
+    columns : dict of canonical column to form
+    where : dict of raw column to Condition
+        All must hold.
+    one_per_key : bool
+        Make one row of those that share the canonical table's key: the earliest `start`, and
+        of every other column the largest value.
+    dated : form, optional
+        The day of a row in a table made of dated rows, such as enrolments made of visits: with
+        a cutoff, later rows do not count. Events and outcomes go by their `time`.
     """
 
     from_: str = Field(alias="from", min_length=1)
     columns: dict[str, How]
     where: dict[str, Annotated[Condition, BeforeValidator(_condition)]] = Field(default={})
     one_per_key: bool = False
+    dated: How | None = None
 
 
 def _parts(raw: object) -> object:
@@ -102,6 +114,8 @@ class AdapterSettings(Strict):
 
 
 def _check_columns(table: str, part: Part) -> None:
+    if part.one_per_key and not key_columns(table):
+        raise ValueError(f"tables.{table}: {table} have no key, so no one_per_key")
     known = TABLES[table].columns
     for column, how in part.columns.items():
         where = f"tables.{table}.columns.{column}"

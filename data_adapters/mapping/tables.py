@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 from data_adapters.mapping.expressions import Expression, compile_how
-from data_adapters.mapping.how import Looked
+from data_adapters.mapping.how import How, Looked
 from data_adapters.mapping.raw import number, text
 from data_adapters.mapping.settings import AdapterSettings, Condition, Part
 from data_adapters.mapping.target import Kind, column_kind, key_columns
@@ -96,14 +96,18 @@ class CompiledPart:
     relation: str
     where: str
     columns: dict[str, Expression]
+    dated: Expression | None
     one_per_key: bool
 
     def select(self, cutoff: float | None) -> str:
         """SQL of this part's canonical rows, cut off before anything else is done to them."""
         columns = ", ".join(f"{e.value} AS {identifier(c)}" for c, e in self.columns.items())
         rows = f"SELECT {columns} FROM {self.relation} WHERE {self.where}"
-        if cutoff is not None and (dated := self._dated(cutoff)):
-            rows = f"SELECT * FROM ({rows}) WHERE {dated}"
+        if cutoff is not None:
+            if self.dated is not None:
+                rows += f" AND {self.dated.value} <= {cutoff!r}"
+            if early := self._early(cutoff):
+                rows = f"SELECT * FROM ({rows}) WHERE {early}"
         if not self.one_per_key:
             return rows
         keys = [identifier(c) for c in self.columns if c in key_columns(self.table)]
@@ -114,7 +118,7 @@ class CompiledPart:
         ]
         return f"SELECT {', '.join(keys + rest)} FROM ({rows}) GROUP BY {', '.join(keys)}"
 
-    def _dated(self, cutoff: float) -> str | None:
+    def _early(self, cutoff: float) -> str | None:
         # An event that has no day stays: every event must have one, so the checks reject it.
         # An assessment that has none may stay there, and nothing shows that it came before.
         if self.table == "events":
@@ -122,8 +126,6 @@ class CompiledPart:
         if self.table == "outcomes":
             early = f"time <= {cutoff!r}" if "time" in self.columns else "false"
             return f"(kind = 'final' OR {early})"
-        if self.one_per_key and "start" in self.columns:
-            return f"start <= {cutoff!r}"
         return None
 
 
@@ -151,26 +153,24 @@ def _compile_part(
 
     stated = settings.course_start
     start = None if stated is None else (lambda: _course_start(stated, table, part, row))
-    columns = {}
-    numbered = False
-    for column, how in part.columns.items():
-        here = row(f"{table}.{column}")
-        columns[column] = compile_how(how, column_kind(table, column), here)
-        numbered = numbered or here.numbered
+    rows: list[PartRow] = []
+
+    def compiled(column: str, how: How, kind: Kind) -> Expression:
+        rows.append(row(f"{table}.{column}"))
+        return compile_how(how, kind, rows[-1])
+
+    columns = {c: compiled(c, how, column_kind(table, c)) for c, how in part.columns.items()}
     if table == "enrolments" and start is not None and "course_start" not in columns:
         columns["course_start"] = Expression(start())
+    dated = None if part.dated is None else compiled("dated", part.dated, "day")
+    where = " AND ".join(_conditions(part, row(f"the filter of {table}")))
     whole = row(table)
-    whole.numbered = numbered
+    whole.numbered = any(each.numbered for each in rows)
     # A table of which nothing is needed (constants and row numbers alone) is read all the same.
     tables.needed.setdefault(part.from_, set())
+    label = tables.source.label(part.from_)
     return CompiledPart(
-        table,
-        part.from_,
-        tables.source.label(part.from_),
-        relation(whole),
-        " AND ".join(_conditions(part, row(f"the filter of {table}"))) or "true",
-        columns,
-        part.one_per_key,
+        table, part.from_, label, relation(whole), where or "true", columns, dated, part.one_per_key
     )
 
 

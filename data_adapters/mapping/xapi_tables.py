@@ -39,11 +39,14 @@ TABLES: dict[str, Any] = {
             "length_s": "length_s",
             "course_id": "course",
         },
+        "dated": "timestamp",
     },
+    # Statements tell who takes part, not when they registered: there is no `start`.
     "enrolments": {
         "from": TABLE,
         "one_per_key": True,
-        "columns": {"learner_id": "learner", "course_id": "course", "start": "timestamp"},
+        "columns": {"learner_id": "learner", "course_id": "course"},
+        "dated": "timestamp",
     },
     "events": {
         "from": TABLE,

@@ -404,6 +404,7 @@ def test_one_per_key(tmp_path: Path) -> None:
                 "from": "v.csv",
                 "one_per_key": True,
                 "columns": {"learner_id": "who", "course_id": {"constant": "c"}, "start": "at"},
+                "dated": "at",
             },
         },
     }

@@ -88,6 +88,7 @@ MISTAKES: list[tuple[Callable[[dict], None], str]] = [
     (drop("tables", "events", "from"), "adapter.tables.events.0.from: Field required"),
     (put("tables", "events", "filter", 1), "adapter.tables.events.0.filter: Extra inputs"),
     (put("tables", "events", "where", {"at": {"is": 1, "like": 2}}), "where.at.like: Extra inputs"),
+    (put("tables", "events", "one_per_key", True), "events have no key, so no one_per_key"),
     (events("tme", "at"), "tables.events.columns.tme: events has no such column; choose from"),
     (drop("tables", "events", "columns", "time"), "tables.events: time must be mapped"),
     (learners("gender", {"colum": "sex"}), r"learners.0.columns.gender.column: Field required"),

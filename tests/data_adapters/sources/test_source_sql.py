@@ -7,6 +7,7 @@ import shutil
 import socket
 import sqlite3
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -177,20 +178,20 @@ def server_programs() -> Path:
 
 
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres() -> Iterator[str]:
     """URL of a database on a server of its own, which refuses to run as root."""
     programs = server_programs()
-    data = tmp_path_factory.mktemp("postgres")
-    run = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
-    if os.geteuid() != 0:
-        run = []
-    elif shutil.which("setpriv") is None:
-        pytest.skip("PostgreSQL does not run as root, and there is no setpriv")
-    else:
+    with tempfile.TemporaryDirectory(prefix="edufed-postgres-") as folder:
+        yield from serve(programs, Path(folder))
+
+
+def serve(programs: Path, data: Path) -> Iterator[str]:
+    run: list[str] = []
+    if os.geteuid() == 0:
+        if shutil.which("setpriv") is None:
+            pytest.skip("PostgreSQL does not run as root, and there is no setpriv")
+        run = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
         shutil.chown(data, "nobody", "nogroup")
-        for parent in data.parents:
-            if parent.is_relative_to(tmp_path_factory.getbasetemp().parent):
-                parent.chmod(parent.stat().st_mode | 0o011)
     with closing(socket.socket()) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

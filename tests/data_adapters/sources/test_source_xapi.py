@@ -309,8 +309,7 @@ def test_statements_become_records(tmp_path: Path) -> None:
     (resource,) = records.frame("resources").to_dict("records")
     assert (resource["kind"], resource["length_s"]) == ("video", 200.0)
     # An enrolment made of statements is cut off as they are.
-    early = opened.read(cutoff=2).frame("enrolments")
-    assert list(zip(early["learner_id"], early["start"], strict=True)) == [("anna", 1.5)]
+    assert list(opened.read(cutoff=2).frame("enrolments")["learner_id"]) == ["anna"]
 
 
 def test_rejects_are_counted_by_reason_without_values(tmp_path: Path) -> None:
