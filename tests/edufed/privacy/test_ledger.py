@@ -172,7 +172,7 @@ def test_killing_a_site_between_spending_and_answering_never_under_counts(tmp_pa
     ledger.reserve("job", "2013", [Charge(10.0, 1.0, 100_000)])
     chance = random.Random(7)
     kills = 0
-    for _ in range(15):
+    for _ in range(10):
         had = answers.stat().st_size if answers.exists() else 0
         site = subprocess.Popen([sys.executable, "-c", SITE, str(book), str(answers)])
         try:
