@@ -87,6 +87,7 @@ def _feature(
     en: tuple[str, str, str],
     zh: tuple[str, str, str],
     indicator: bool = False,
+    comparable: bool = False,
 ) -> Feature:
     return Feature(
         name,
@@ -98,6 +99,7 @@ def _feature(
         Words(*en),
         Words(*zh),
         indicator=indicator,
+        comparable=comparable,
     )
 
 
@@ -125,6 +127,7 @@ FEATURES = (
         ),
         ("到期作业提交率", "到期作业都已提交", "有到期作业没有提交"),
         indicator=True,
+        comparable=True,
     ),
     _feature(
         "missed",
@@ -144,6 +147,7 @@ FEATURES = (
         ("mean score", "a high mean score", "a low mean score"),
         ("平均成绩", "平均成绩较高", "平均成绩较低"),
         indicator=True,
+        comparable=True,
     ),
     _feature(
         "score_weighted",
@@ -154,6 +158,7 @@ FEATURES = (
         ("weighted mean score", "a high weighted score", "a low weighted score"),
         ("加权平均成绩", "加权成绩较高", "加权成绩较低"),
         indicator=True,
+        comparable=True,
     ),
     _feature(
         "score_last",
@@ -232,6 +237,7 @@ FEATURES = (
         "identity",
         ("share handed in late", "much handed in late", "little handed in late"),
         ("迟交比例", "迟交比例较高", "迟交比例较低"),
+        comparable=True,
     ),
     _feature(
         "lead_last",

@@ -32,7 +32,16 @@ def _feature(
     zh: tuple[str, str, str],
 ) -> Feature:
     return Feature(
-        name, group, unit, (needs,), grid, transform, Words(*en), Words(*zh), indicator=True
+        name,
+        group,
+        unit,
+        (needs,),
+        grid,
+        transform,
+        Words(*en),
+        Words(*zh),
+        indicator=True,
+        comparable=True,
     )
 
 

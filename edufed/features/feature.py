@@ -50,6 +50,11 @@ class Feature:
     indicator : bool
         Whether its absence tells something that no other feature's absence tells, so that the
         design gets a column for it.
+    comparable : bool
+        Whether a value means the same in every course: what learners bring along does, and so
+        does a share of what was due, or a mean score. A number of clicks depends on how the
+        course is built, a last score on how many there were: their rank in the cohort carries
+        over from course to course and from year to year, the value itself misleads.
     """
 
     name: str
@@ -61,6 +66,7 @@ class Feature:
     en: Words
     zh: Words
     indicator: bool = False
+    comparable: bool = False
 
     def words(self, language: str) -> Words:
         """Return the feature's words in "en" or "zh"."""

@@ -14,6 +14,7 @@ from edufed.features.matrix import FeatureMatrix, FloatArray
 Float64Array = npt.NDArray[np.float64]
 
 _LOGGED = np.array([feature.transform == "log1p" for feature in FEATURES])
+_COMPARABLE = np.array([feature.comparable for feature in FEATURES])
 _INDICATED = np.array([feature.indicator for feature in FEATURES])
 #: Deviation of a uniform rank on 0..1.
 _RANK_DEVIATION = math.sqrt(1 / 12)
@@ -99,9 +100,11 @@ def design(matrix: FeatureMatrix, ranks: FloatArray, scaling: Scaling) -> FloatA
     float32 array, shape (rows, columns)
         As wide at every site: each feature standardised, each feature's rank in its cohort centred
         and scaled to unit deviation, and an indicator (0 or 1) for features whose absence tells
-        something. Unknown values and ranks are 0, the mean.
+        something. Unknown values and ranks are 0, the mean; and so is a value that is not
+        comparable between courses (`Feature.comparable`) wherever its rank is known.
     """
     x = (transformed(matrix.values) - scaling.mean) / scaling.deviation
+    x[~np.isnan(ranks) & ~_COMPARABLE] = 0.0
     placed = (ranks.astype(np.float64) - 0.5) / _RANK_DEVIATION
     missing = np.isnan(matrix.values[:, _INDICATED])
     return np.concatenate([np.nan_to_num(x), np.nan_to_num(placed), missing], axis=1).astype(

@@ -65,7 +65,8 @@ def test_design_is_standard_and_complete(random_matrix: Make) -> None:
     cohorts = ["A", "B", "C"]
     ranks = cohort_ranks(matrix, cohorts, cohort_counts(matrix, cohorts))
     x = transformed(matrix.values)
-    made = design(matrix, ranks, Scaling.from_moments(moments(x)))
+    scaling = Scaling.from_moments(moments(x))
+    made = design(matrix, np.full_like(ranks, np.nan), scaling)
     names, n = design_names(), len(FEATURES)
     assert made.shape == (3000, len(names))
     assert made.dtype == np.float32
@@ -74,12 +75,29 @@ def test_design_is_standard_and_complete(random_matrix: Make) -> None:
     np.testing.assert_allclose((made[:, :n].sum(0) / known.sum(0)), 0, atol=1e-5)
     np.testing.assert_allclose((made[:, :n] ** 2).sum(0) / known.sum(0), 1, atol=1e-4)
     assert (made[:, :n][~known] == 0).all()
+    assert (made[:, n : 2 * n] == 0).all()
+    made = design(matrix, ranks, scaling)
     assert (made[:, n : 2 * n][~known] == 0).all()
     np.testing.assert_allclose(made[:, n : 2 * n].mean(0), 0, atol=0.02)
     for column, name in enumerate(names):
         if name.endswith(":missing"):
             number = NAMES.index(name.removesuffix(":missing"))
             np.testing.assert_array_equal(made[:, column], ~known[:, number])
+
+
+def test_a_rank_takes_the_place_of_a_value_that_other_courses_do_not_share(
+    random_matrix: Make,
+) -> None:
+    matrix = random_matrix(300, 2)
+    ranks = cohort_ranks(matrix, ["A"], cohort_counts(matrix, ["A"]))  # B is not ranked
+    scaling = Scaling.from_moments(moments(transformed(matrix.values)))
+    values = design(matrix, ranks, scaling)[:, : len(FEATURES)]
+    unranked = design(matrix, np.full_like(ranks, np.nan), scaling)[:, : len(FEATURES)]
+    comparable = np.array([feature.comparable for feature in FEATURES])
+    in_a = matrix.course_id == "A"
+    assert (values[np.ix_(in_a, ~comparable)] == 0).all()
+    np.testing.assert_array_equal(values[:, comparable], unranked[:, comparable])
+    np.testing.assert_array_equal(values[~in_a], unranked[~in_a])
 
 
 def test_columns_point_to_their_features() -> None:
