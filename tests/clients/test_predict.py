@@ -116,11 +116,11 @@ def test_every_learner_once_from_highest_risk_to_lowest(published):
 
 
 def test_the_cause_is_the_reason(published):
-    frame = predict(published, learners(200, seed=1)).frame
-    top = frame.head(20)["reason_1"]
+    frame = predict(published, learners(1000, seed=1)).frame
+    top = frame.head(100)["reason_1"]
     assert (top == FEATURES[ACTIVE].en.low).mean() > 0.9
-    chinese = predict(published, learners(200, seed=1), language="zh").frame
-    assert (chinese.head(20)["reason_1"] == FEATURES[ACTIVE].zh.low).mean() > 0.9
+    chinese = predict(published, learners(1000, seed=1), language="zh").frame
+    assert (chinese.head(100)["reason_1"] == FEATURES[ACTIVE].zh.low).mean() > 0.9
 
 
 def test_scores_are_the_models(published):
