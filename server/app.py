@@ -16,7 +16,6 @@ from server.federation import Federation
 from server.progress import Progress, Step
 from server.publication import describe, publish
 from server.report.horizontal import build_report
-from server.report.write import write_report
 from server.strategies import horizontal
 
 log = logging.getLogger("edufed.coordinator")
@@ -57,6 +56,9 @@ def run_job(grid: Grid, job: Job, progress: Progress) -> Finished:
 @app.main()
 def main(grid: Grid, context: Context) -> None:
     """Run under `flwr run`: settings from the run's config, steps into the log."""
+    # Drawing is imported with the report alone: matplotlib takes a second.
+    from server.report.write import write_report
+
     job = job_from_run_config(dict(context.run_config))
     finished = run_job(grid, job, _log_step)
     folder = Path(job.out)

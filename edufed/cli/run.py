@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+import fcntl
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from rich.console import Console
-
-from edufed.cli.show import print_results, showing
-from edufed.cli.simulate import simulate
+from edufed.cli.engine import Engine
 from edufed.config import Job, SettingsError, compose_job, simulated_sites
-from edufed.published import save_published
-from server.app import Finished
-from server.progress import Progress, Step
-from server.report.horizontal import Summary, build_report
-from server.report.write import write_report
 
 
 def run(overrides: Sequence[str]) -> None:
@@ -29,42 +23,49 @@ def run(overrides: Sequence[str]) -> None:
         Too few sites could take part.
     """
     job = compose_job(overrides)
-    _check_paths(job)
-    console = Console(stderr=True)
-    with showing(console) as progress:
-        finished = simulate(job, progress)
-        pooled = _pooled(job, finished, progress) if job.research else None
-    seconds = sum(lap for _, lap in finished.outcome.phases)
-    report = build_report(finished.federation, finished.outcome, seconds, pooled)
-    folder = Path(job.out)
-    save_published(finished.model, folder / "model")
-    written = write_report(report, folder, job.language)
-    print_results(console, report)
-    console.print(f"model:  {folder / 'model'}", highlight=False)
-    console.print(f"report: {written.html}", highlight=False, soft_wrap=True)
-
-
-def _check_paths(job: Job) -> None:
-    """Find out before any work that the data is there and the report can be written."""
-    path = Path(job.data.path) if job.data.path else None
-    if path is not None and job.data.name != "province" and not path.exists():
-        raise SettingsError(f"data.path: {path} does not exist; give the folder of the data")
     simulated_sites(job)
-    out = Path(job.out)
+    _check_data(job)
+    with _alone_in(Path(job.out)):
+        engine = Engine(job)
+        # Imports Flower and torch: not before the settings are right, and while Ray comes up.
+        from edufed.cli.carry_out import carry_out
+
+        carry_out(job, engine)
+
+
+def _check_data(job: Job) -> None:
+    """Find out before any work that the data is there; a province is made where it is not."""
+    path = Path(job.data.path) if job.data.path else None
+    if path is not None and job.data.name != "province" and not path.is_dir():
+        what = "is a file" if path.exists() else "does not exist"
+        raise SettingsError(f"data.path: {path} {what}; give the folder of the data")
+
+
+@contextmanager
+def _alone_in(out: Path) -> Iterator[None]:
+    """Make the output folder where it is missing, and keep other jobs out of it.
+
+    Raises
+    ------
+    SettingsError
+        It cannot be made or written to, or another job is at work in it.
+    """
     if out.exists() and not out.is_dir():
         raise SettingsError(f"out: {out} is a file; give a folder")
     try:
         out.mkdir(parents=True, exist_ok=True)
+        folder = os.open(out, os.O_RDONLY)
     except OSError as error:
         raise SettingsError(f"out: {out}: {error.strerror}") from None
-
-
-def _pooled(job: Job, finished: Finished, progress: Progress) -> dict[str, Summary]:
-    from clients.pooled import pooled_scores
-
-    progress(Step("pooled", "baseline: one model on all sites' rows together"))
-    started = time.monotonic()
-    sites = [site for site in simulated_sites(job) if site.name in finished.outcome.scores]
-    scores = pooled_scores(job, sites)
-    finished.outcome.phases.append(("pooled", time.monotonic() - started))
-    return scores
+    try:
+        if not os.access(out, os.W_OK | os.X_OK):
+            raise SettingsError(f"out: {out} cannot be written to; give another folder")
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)  # let go when this process ends
+        except BlockingIOError:
+            raise SettingsError(
+                f"out: another job is at work in {out}; give another folder, or wait"
+            ) from None
+        yield
+    finally:
+        os.close(folder)

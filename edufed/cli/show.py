@@ -58,7 +58,9 @@ def showing(console: Console) -> Iterator[Progress]:
 
 def _plain(console: Console, step: Step) -> None:
     count = f" [{step.done}/{step.total}]" if step.total else ""
-    console.print(f"{step.phase}{count}: {step.text}", markup=False, highlight=False)
+    console.print(
+        f"{step.phase}{count}: {step.text}", markup=False, highlight=False, soft_wrap=True
+    )
 
 
 def print_results(console: Console, report: Report) -> None:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import logging
-import os
+import threading
+from typing import Any, cast
 
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 from flwr.simulation import run_simulation
 
 from clients.app import app as client_app
+from edufed.cli.engine import Engine
 from edufed.config import Job, simulated_sites
 from server.app import Finished, run_job
 from server.progress import Progress
 
 
-def simulate(job: Job, progress: Progress) -> Finished:
+def simulate(job: Job, engine: Engine, progress: Progress) -> Finished:
     """Run the job on simulated sites.
 
     Raises
@@ -24,26 +26,44 @@ def simulate(job: Job, progress: Progress) -> Finished:
         Too few sites could take part.
     """
     finished: list[Finished] = []
+    stopped = threading.Event()
     server_app = ServerApp()
 
     @server_app.main()
     def main(grid: Grid, _context: Context) -> None:
-        finished.append(run_job(grid, job, progress))
+        finished.append(run_job(cast(Grid, _Until(stopped, grid)), job, progress))
 
     logging.getLogger("flwr").setLevel(logging.CRITICAL)
-    cores = os.cpu_count() or 1
-    run_simulation(
-        server_app=server_app,
-        client_app=client_app,
-        num_supernodes=len(simulated_sites(job)),
-        backend_config={
-            "client_resources": {"num_cpus": job.federation.cpus_per_site, "num_gpus": 0.0},
-            "init_args": {
-                "num_cpus": max(cores, int(job.federation.cpus_per_site)),
-                "include_dashboard": False,
-                "log_to_driver": False,
-                "logging_level": "error",
+    sites = len(simulated_sites(job))
+    engine.wait()
+    try:
+        run_simulation(
+            server_app=server_app,
+            client_app=client_app,
+            num_supernodes=sites,
+            backend_config={
+                "client_resources": {"num_cpus": job.federation.cpus_per_site, "num_gpus": 0.0}
             },
-        },
-    )
+        )
+    finally:
+        stopped.set()
     return finished[0]
+
+
+class _StoppedError(Exception):
+    """The simulation was interrupted: nobody is there to answer."""
+
+
+class _Until:
+    """A grid that ends its job once the simulation has stopped.
+
+    Flower runs the ServerApp in a thread of its own, which an interrupt does not reach.
+    """
+
+    def __init__(self, stopped: threading.Event, grid: Grid) -> None:
+        self._stopped, self._grid = stopped, grid
+
+    def __getattr__(self, name: str) -> Any:
+        if self._stopped.is_set():
+            raise _StoppedError
+        return getattr(self._grid, name)

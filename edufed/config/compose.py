@@ -48,8 +48,20 @@ def compose_job(overrides: Sequence[str]) -> Job:
         raw = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise SettingsError(_explain(error)) from None
-    job = check_job(raw)
+    job = _anchored(check_job(raw))
     return job.model_copy(update={"id": _job_id(job)})
+
+
+def _anchored(job: Job) -> Job:
+    """Make the paths absolute: a simulated site need not run in the folder they were typed in."""
+
+    def anchor(path: str | None) -> str | None:
+        return None if path is None else str(Path(path).expanduser().absolute())
+
+    files = [str(Path(file).expanduser().absolute()) for file in job.data.files]
+    data = job.data.model_copy(update={"path": anchor(job.data.path), "files": files})
+    federation = job.federation.model_copy(update={"state": anchor(job.federation.state)})
+    return job.model_copy(update={"out": anchor(job.out), "data": data, "federation": federation})
 
 
 def _job_id(job: Job) -> str:
@@ -92,7 +104,7 @@ def job_from_run_config(run_config: Mapping[str, Any]) -> Job:
 def _quoted(override: str) -> str:
     """Quote a value that Hydra's grammar would choke on, such as a path with a space."""
     key, separator, value = override.partition("=")
-    plain = re.fullmatch(r"[\w./~:@+%,-]*", value)
+    plain = re.fullmatch(r"[\w./:@+%,-]*", value)
     if not separator or plain or value[:1] in "[{'\"$":
         return override
     escaped = value.replace("\\", "\\\\").replace("'", "\\'")

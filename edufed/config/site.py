@@ -62,6 +62,13 @@ def simulated_sites(job: Job) -> list[SiteSettings]:
     tables are. A deployed site never calls this.
     """
     data = job.data
+    state = Path(job.federation.state or Path(job.out) / "sites")
+    if data.files:
+        sites = [load_site(Path(file)) for file in data.files]
+        names = [site.name for site in sites]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise SettingsError(f"data.files: two sites call themselves {twice[0]!r}")
+        return [site.model_copy(update={"state": state / site.name}) for site in sites]
     if data.regions is not None:
         width = max(2, len(str(data.regions - 1)))
         extra: list[tuple[str, dict[str, Any]]] = [
@@ -70,9 +77,10 @@ def simulated_sites(job: Job) -> list[SiteSettings]:
     else:
         extra = [(site.name, site.adapter) for site in data.sites]
     if not extra:
-        raise SettingsError(f"data={data.name} lists no sites; simulation needs data.sites")
-    state = Path(job.federation.state or Path(job.out) / "sites").resolve()
-    path = {"path": str(Path(data.path).expanduser().resolve())} if data.path else {}
+        raise SettingsError(
+            f"data={data.name} lists no sites; simulation needs data.files=[SITE.yaml,...]"
+        )
+    path = {"path": data.path} if data.path else {}
     return [
         SiteSettings(name=name, adapter={**data.adapter, **path, **own}, state=state / name)
         for name, own in extra

@@ -39,7 +39,7 @@ def test_oulad_has_its_thirteen_regions() -> None:
     [
         ([], "setting 'out' is required; add out=VALUE"),
         (["data=oulad", "out=x"], "setting 'data.path' is required; add data.path=VALUE"),
-        (["data=ould", "out=x"], "no data=ould; choose one of oulad, province"),
+        (["data=ould", "out=x"], "no data=ould; choose one of oulad, province, sites"),
         (["task.cutof_day=3", "out=x"], "unknown setting 'task.cutof_day'; did you mean"),
         (["+task.cutof_day=3", "out=x"], "unknown setting 'task.cutof_day'; did you mean"),
         (["sede=3", "out=x"], "unknown setting 'sede'; did you mean 'seed'?"),
@@ -67,7 +67,19 @@ def test_two_sites_of_one_name_are_refused() -> None:
 def test_paths_with_spaces_and_brackets_need_no_quotes() -> None:
     job = compose_job(["data=oulad", "data.path=/some where/(old)/it's", "out=my runs/1"])
     assert job.data.path == "/some where/(old)/it's"
-    assert job.out == "my runs/1"
+    assert job.out == str(Path("my runs/1").absolute())
+
+
+def test_paths_are_made_absolute_where_they_are_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    job = compose_job(["data=oulad", "data.path=~/data", "out=../runs", "federation.state=s"])
+    assert job.data.path == str(tmp_path / "home/data")
+    assert Path(job.out).resolve() == tmp_path.parent / "runs"
+    assert job.federation.state == str(tmp_path / "s")
+    assert job_from_run_config({"job": job.model_dump_json()}) == job
 
 
 def test_a_job_survives_the_run_config() -> None:

@@ -1,0 +1,46 @@
+"""Ray beneath Flower's simulation, started in the background."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+
+from edufed.config import Job
+
+
+class Engine:
+    """Ray on this machine.
+
+    Its processes take seconds to come up, and so do the imports of Flower and torch: here they
+    go on side by side. Flower uses a Ray that runs already, and stops it after the simulation.
+    """
+
+    def __init__(self, job: Job) -> None:
+        cores = os.cpu_count() or 1
+        self._cpus = max(cores, int(job.federation.cpus_per_site))
+        self._failure: Exception | None = None
+        self._up = threading.Event()
+        threading.Thread(target=self._start, name="ray", daemon=True).start()
+
+    def wait(self) -> None:
+        """Return when Ray is up; raise what its start raised."""
+        self._up.wait()
+        if self._failure is not None:
+            raise self._failure
+
+    def _start(self) -> None:
+        try:
+            import ray
+
+            ray.init(
+                num_cpus=self._cpus,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
+        except Exception as error:
+            self._failure = error
+        self._up.set()
+        # Linux ends Ray's processes with the thread that started them.
+        threading.Event().wait()
