@@ -14,11 +14,11 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return install_toy(tmp_path_factory.mktemp("installed") / "toy")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def launch(
     installation: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[..., Launched]]:
-    """Make federations of real processes; every process is ended with the module."""
+    """Make federations of real processes; every process is ended with the session."""
     launched: list[Launched] = []
 
     def make(**settings: Any) -> Launched:
@@ -28,3 +28,15 @@ def launch(
     yield make
     for federation in launched:
         federation.close()
+
+
+@pytest.fixture(scope="session")
+def federation(launch: Callable[..., Launched]) -> Launched:
+    """Two sites; one answers by a resident worker, one by a process for each message."""
+    launched = launch()
+    sites = [launched.site("north"), launched.site("south", worker="subprocess")]
+    launched.server()
+    for site in sites:
+        launched.client(site)
+    launched.wait_for_sites("north", "south")
+    return launched
