@@ -25,8 +25,8 @@ def clean(
 ) -> tuple[LearningRecords, QualityReport]:
     """Check records as an adapter read them.
 
-    The connection is the same afterwards; its canonical names then hold the checked rows, and
-    `unchecked_TABLE` those as read where they are still needed.
+    The connection is the same afterwards; its canonical names are then views of the checked
+    rows, over `unchecked_TABLE`: a table where there are few rows, the adapter's own else.
 
     Parameters
     ----------

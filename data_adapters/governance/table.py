@@ -12,7 +12,7 @@ from data_adapters.governance.checks import Fault, compile_table, literal, quote
 from data_adapters.governance.quality import Example, TableQuality
 from edufed.records import TABLES, DataError
 
-#: A checked table of at most this many rows is held, a larger one stays a view over its source.
+#: A table of at most this many rows is held, a larger one stays a view over its source.
 HOLD_ROWS = 1_000_000
 #: Places shown for each reason in the site's own report.
 EXAMPLES = 3
@@ -65,49 +65,40 @@ class TableCheck:
             self.faults.append(Fault("learner_id", "learner_id: not among the learners", unknown))
         self.key = list(schema.unique or ())
         self.unchecked = f"unchecked_{table}"
-        self.values = {name: column.value for name, column in columns.items()}
-        self.judged = self._judge(quoted(self.unchecked))
-
-    def _judge(self, source: str) -> str:
-        """SQL that puts the typed columns and the number of the first fault beside each row."""
-        cases = " ".join(
-            f"WHEN {fault.predicate} THEN {number}" for number, fault in enumerate(self.faults)
-        )
-        values = ", ".join(f"{value} AS {typed(name)}" for name, value in self.values.items())
-        return f"SELECT *, CASE {cases} END AS fault FROM (SELECT *, {values} FROM {source})"
+        self.values = ", ".join(f"{sql.value} AS {typed(name)}" for name, sql in columns.items())
+        self.judged = self._judge(self.unchecked)
 
     def run(self, folder: Path | None) -> tuple[TableQuality, tuple[float, float] | None]:
         """Count, keep the bad rows, and put the good ones under the table's name."""
-        held = self._set_aside()
-        counts, missing, time_range = self._tally()
-        duplicates = self._duplicates()
+        kind = self._set_aside()
+        held = self._hold(kind, HOLD_ROWS)
+        counts, gaps, time_range = self._tally(held)
+        duplicates = self._duplicates(held)
         if duplicates:
-            self.faults.append(
-                Fault(self.key[-1], f"{' + '.join(self.key)}: given before", "false")
-            )
-            counts[len(self.faults) - 1] = duplicates
+            if not held:
+                held = self._hold(kind, None)
+            counts[self._mark_duplicates()] = duplicates
             counts[None] -= duplicates
         reasons = {
             self.faults[number].reason: count
             for number, count in sorted((n, c) for n, c in counts.items() if n is not None)
         }
-        rejected = sum(reasons.values())
-        examples = self._keep(folder, duplicates > 0) if rejected else {}
-        if folder is not None and not rejected:
+        examples = self._keep(held, folder) if reasons else {}
+        if folder is not None and not reasons:
             quarantine.forget(folder, self.table)
-        self._accept(counts.get(None, 0), rejected, duplicates > 0, held)
+        self._accept(held, rejects=bool(reasons))
         return TableQuality(
             rows=sum(counts.values()),
-            rejected=rejected,
+            rejected=sum(reasons.values()),
             reasons=reasons,
             duplicates=duplicates,
             missing_columns=self.missing,
-            missing_values=missing,
+            missing_values=gaps,
             examples=examples,
         ), time_range
 
-    def _set_aside(self) -> bool:
-        """Give the table as read its other name; tell whether DuckDB already holds its rows."""
+    def _set_aside(self) -> str:
+        """Give the table as read its other name; return whether it is a TABLE or a VIEW."""
         ((kind,),) = rows_of(
             self.connection,
             "SELECT table_type FROM information_schema.tables "
@@ -115,17 +106,51 @@ class TableCheck:
         )
         what = "VIEW" if kind == "VIEW" else "TABLE"
         self.connection.execute(f"ALTER {what} {quoted(self.table)} RENAME TO {self.unchecked}")
-        return what == "TABLE"
+        return what
 
-    def _tally(self) -> tuple[dict[int | None, int], dict[str, int], tuple[float, float] | None]:
-        """Rows by fault, missing values by column and range of times: one pass over the table."""
+    def _hold(self, kind: str, limit: int | None) -> bool:
+        """Hold the rows as read with the number of their first fault, if they are few enough.
+
+        One pass over the source then serves the counts, the quarantine and all later readers,
+        and a row keeps one place throughout.
+        """
+        columns = ", ".join(map(quoted, self.columns))
+        most = "" if limit is None else f" LIMIT {limit + 1}"
+        self.connection.execute(
+            f"CREATE TABLE held AS SELECT {columns}, fault FROM ({self.judged}){most}"
+        )
+        ((rows,),) = rows_of(self.connection, "SELECT count(*) FROM held")
+        if limit is not None and rows > limit:
+            self.connection.execute("DROP TABLE held")
+            return False
+        self.connection.execute(f"DROP {kind} {self.unchecked}")
+        self.connection.execute(f"ALTER TABLE held RENAME TO {self.unchecked}")
+        return True
+
+    def _checked(self, held: bool, place: str = "") -> str:
+        """SQL of the rows as read, their typed columns and their fault."""
+        rows = f"(SELECT *{place} FROM {self.unchecked})"
+        if held:
+            return f"(SELECT *, {self.values} FROM {rows})"
+        return f"({self._judge(rows)})"
+
+    def _judge(self, source: str) -> str:
+        cases = " ".join(
+            f"WHEN {fault.predicate} THEN {number}" for number, fault in enumerate(self.faults)
+        )
+        return f"SELECT *, CASE {cases} END AS fault FROM (SELECT *, {self.values} FROM {source})"
+
+    def _tally(
+        self, held: bool
+    ) -> tuple[dict[int | None, int], dict[str, int], tuple[float, float] | None]:
+        """Rows by fault, missing values by column, and the range of times."""
         nullable = [name for name in self.columns if TABLES[self.table].columns[name].nullable]
         time = typed("time") if "time" in self.columns else "NULL"
         missing = "".join(f", count(*) - count({typed(name)})" for name in nullable)
         found = rows_of(
             self.connection,
             f"SELECT fault, count(*), min({time}), max({time}){missing} "
-            f"FROM ({self.judged}) GROUP BY fault",
+            f"FROM {self._checked(held)} GROUP BY fault",
         )
         counts = {row[0]: row[1] for row in found}
         for fault, _, first, last, *absent in found:
@@ -134,32 +159,39 @@ class TableCheck:
                 return counts, gaps, None if first is None else (first, last)
         return counts, {}, None
 
-    def _duplicates(self) -> int:
+    def _duplicates(self, held: bool) -> int:
         if not self.key:
             return 0
-        key = ", ".join(map(typed, self.key))
         ((count,),) = rows_of(
             self.connection,
-            f"SELECT coalesce(sum(n - 1), 0)::BIGINT FROM (SELECT count(*) AS n "
-            f"FROM ({self.judged}) WHERE fault IS NULL GROUP BY {key} HAVING count(*) > 1)",
+            "SELECT coalesce(sum(n - 1), 0)::BIGINT FROM (SELECT count(*) AS n "
+            f"FROM {self._checked(held)} WHERE fault IS NULL "
+            f"GROUP BY {self._typed_key()} HAVING count(*) > 1)",
         )
         return int(count)
 
-    def _numbered(self, duplicates: bool) -> str:
-        """SQL of the judged rows with their place, and with repeated keys at fault as well."""
-        numbered = f"(SELECT *, row_number() OVER () AS place FROM {quoted(self.unchecked)})"
-        judged = self._judge(numbered)
-        if not duplicates:
-            return judged
-        key = ", ".join(map(typed, self.key))
-        repeated = f"row_number() OVER (PARTITION BY fault IS NULL, {key} ORDER BY place) > 1"
-        return (
-            "SELECT * REPLACE (CASE WHEN fault IS NOT NULL THEN fault "
-            f"WHEN {repeated} THEN {len(self.faults) - 1} END AS fault) FROM ({judged})"
-        )
+    def _typed_key(self) -> str:
+        return ", ".join(map(typed, self.key))
 
-    def _keep(self, folder: Path | None, duplicates: bool) -> dict[str, tuple[Example, ...]]:
-        rejected = f"({self._numbered(duplicates)}) WHERE fault IS NOT NULL"
+    def _mark_duplicates(self) -> int:
+        """Put the number of a new fault on all held rows of a key but the first."""
+        number = len(self.faults)
+        reason = f"{' + '.join(self.key)}: given before"
+        self.faults.append(Fault(self.key[-1], reason, "false"))
+        first = (
+            f"SELECT min(place) FROM {self._checked(True, ', rowid AS place')} "
+            f"WHERE fault IS NULL GROUP BY {self._typed_key()}"
+        )
+        self.connection.execute(
+            f"UPDATE {self.unchecked} SET fault = {number} "
+            f"WHERE fault IS NULL AND rowid NOT IN ({first})"
+        )
+        return number
+
+    def _keep(self, held: bool, folder: Path | None) -> dict[str, tuple[Example, ...]]:
+        """Write the rejected rows to quarantine; return the places of a few."""
+        place = ", rowid + 1 AS place" if held else ", row_number() OVER () AS place"
+        rejected = f"{self._checked(held, place)} WHERE fault IS NOT NULL"
         if folder is not None:
             reasons = ", ".join(literal(fault.reason) for fault in self.faults)
             columns = ", ".join(map(quoted, self.columns))
@@ -176,16 +208,12 @@ class TableCheck:
             for number, found in places
         }
 
-    def _accept(self, rows: int, rejected: int, duplicates: bool, held: bool) -> None:
-        judged = self._numbered(duplicates) if duplicates else self.judged
-        where = " WHERE fault IS NULL" if rejected else ""
-        where += " ORDER BY place" if duplicates else ""
+    def _accept(self, held: bool, rejects: bool) -> None:
+        if held and rejects:
+            self.connection.execute(f"DELETE FROM {self.unchecked} WHERE fault IS NOT NULL")
+        where = " WHERE fault IS NULL" if rejects and not held else ""
         columns = ", ".join(f"{typed(name)} AS {quoted(name)}" for name in self.columns)
-        hold = duplicates or (rows <= HOLD_ROWS and not (held and not rejected))
         self.connection.execute(
-            f"CREATE {'TABLE' if hold else 'VIEW'} {quoted(self.table)} AS "
-            f"SELECT {columns} FROM ({judged}){where}"
+            f"CREATE VIEW {quoted(self.table)} AS "
+            f"SELECT {columns} FROM {self._checked(held)}{where}"
         )
-        if hold:
-            what = "TABLE" if held else "VIEW"
-            self.connection.execute(f"DROP {what} {self.unchecked}")

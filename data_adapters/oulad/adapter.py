@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
 import hashlib
+import io
 import json
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -111,25 +114,40 @@ def _source(connection: duckdb.DuckDBPyConnection, table: str, file: Path) -> No
 
     Values that are no numbers stay text for the checks to find.
     """
-    if file.suffix == ".parquet":
-        rows = f"read_parquet({text(str(file))})"
-    else:
-        rows = (
-            f"read_csv({text(str(file))}, header = true, all_varchar = true, delim = ',', "
-            "quote = '\"', nullstr = ['?', ''])"
-        )
     try:
-        found = connection.execute(f"DESCRIBE SELECT * FROM {rows}").fetchall()
-    except duckdb.Error as error:
+        rows, types = _rows(connection, file)
+        missing = [column for column in COLUMNS[table] if column.lower() not in types]
+        if missing:
+            raise DataError(f"oulad: {file.name} has no column {', '.join(missing)}")
+        columns = ", ".join(_column(name, types[name.lower()]) for name in COLUMNS[table])
+        connection.execute(f"CREATE VIEW oulad_{table} AS SELECT {columns} FROM {rows}")
+    except (duckdb.Error, OSError, ValueError, csv.Error) as error:
         raise DataError(
             f"oulad: {file.name} cannot be read ({type(error).__name__}); fetch it again"
         ) from None
-    types = {str(name).lower(): str(kind) for name, kind, *_ in found}
-    missing = [column for column in COLUMNS[table] if column.lower() not in types]
-    if missing:
-        raise DataError(f"oulad: {file.name} has no column {', '.join(missing)}")
-    columns = ", ".join(_column(name, types[name.lower()]) for name in COLUMNS[table])
-    connection.execute(f"CREATE VIEW oulad_{table} AS SELECT {columns} FROM {rows}")
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, file: Path) -> tuple[str, dict[str, str]]:
+    """SQL that reads a file, and its columns' DuckDB types by name in lower case."""
+    if file.suffix == ".parquet":
+        rows = f"read_parquet({text(str(file))})"
+        found = connection.execute(f"DESCRIBE SELECT * FROM {rows}").fetchall()
+        return rows, {str(name).lower(): str(kind) for name, kind, *_ in found}
+    names = _header(file)
+    columns = ", ".join(f"{text(name)}: 'VARCHAR'" for name in names)
+    # All is said, so that DuckDB has nothing to guess from the file's first rows.
+    rows = (
+        f"read_csv({text(str(file))}, auto_detect = false, header = true, delim = ',', "
+        f"quote = '\"', escape = '\"', nullstr = ['?', ''], columns = {{{columns}}})"
+    )
+    return rows, dict.fromkeys(names, "VARCHAR")
+
+
+def _header(file: Path) -> list[str]:
+    """Names in a CSV file's first line, in lower case."""
+    opened = gzip.open if file.suffix == ".gz" else io.open
+    with opened(file, "rt", encoding="utf-8-sig", newline="") as lines:
+        return [name.strip().lower() for name in next(csv.reader(lines), [])]
 
 
 def _column(name: str, kind: str) -> str:

@@ -261,6 +261,12 @@ def _rename(folder: Path) -> None:
     file.write_text(file.read_text().replace("sum_click", "clicks"))
 
 
+def _cut(folder: Path) -> None:
+    """A download that ended early."""
+    file = folder / "studentInfo.csv"
+    file.write_bytes(file.read_bytes()[:-40])
+
+
 def _spoil(folder: Path) -> None:
     (folder / "courses.parquet").write_bytes(b"not Parquet at all")
 
@@ -274,6 +280,7 @@ def _spoil(folder: Path) -> None:
         ({"region": "Narnia"}, None, r"^adapter\.region: no .* 'Narnia'; .* North Region, Wales$"),
         ({}, _remove, r"^oulad: csv has no vle\.csv, \.csv\.gz or \.parquet; the data set is .*$"),
         ({}, _rename, r"^oulad: studentVle\.csv has no column sum_click$"),
+        ({"region": WALES}, _cut, r"^oulad: studentInfo cannot be read \(\w+\); fetch it again$"),
         ({}, _spoil, r"^oulad: courses\.parquet cannot be read \(\w+\); fetch it again$"),
     ],
 )
