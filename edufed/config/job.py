@@ -71,11 +71,12 @@ class DataSettings(Settings):
     adapter: dict[str, Any] = Field(default={})
     sites: list[SimulatedSite] = Field(default=[])
     regions: PositiveInt | None = None  # makes sites region-00, region-01, ... by number
+    files: list[str] = Field(default=[])  # YAML files of sites, as `edufed client` takes them
 
     @model_validator(mode="after")
     def _one_list_of_sites(self) -> DataSettings:
-        if self.sites and self.regions is not None:
-            raise ValueError("give either a list of sites or a number of regions")
+        if sum(map(bool, (self.sites, self.regions, self.files))) > 1:
+            raise ValueError("give one of sites, regions (their number) and files (sites' YAML)")
         names = [site.name for site in self.sites]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
