@@ -93,16 +93,16 @@ class MappedAdapter:
                 probe(connection, parts)
             for table, its_parts in compiled.items():
                 union = " UNION ALL BY NAME ".join(f"({p.select(cutoff)})" for p in its_parts)
-                connection.execute(f"CREATE VIEW {identifier(table)} AS {union}")
+                connection.execute(f"CREATE OR REPLACE VIEW {identifier(table)} AS {union}")
             count_rejects(connection, _by_table(rejects, parts))
             count_warnings(connection, parts)
             return connection
 
-        return MappedRecords(fill, self._fingerprint(needed))
+        return MappedRecords(fill, self._fingerprint(needed, cutoff))
 
-    def _fingerprint(self, needed: Mapping[str, tuple[str, ...]]) -> str:
+    def _fingerprint(self, needed: Mapping[str, tuple[str, ...]], cutoff: float | None) -> str:
         mapping = self.settings.model_dump(mode="json", by_alias=True, exclude={"source"})
-        seen = [version("edufed"), mapping, self.source.fingerprint(needed)]
+        seen = [version("edufed"), mapping, self.source.fingerprint(needed), cutoff]
         return hashlib.sha256(json.dumps(seen, sort_keys=True).encode()).hexdigest()
 
 
@@ -118,11 +118,11 @@ def _by_table(rejects: Iterable[Reject], parts: Iterable[CompiledPart]) -> Itera
 def open_mapped(settings: Mapping[str, Any], folder: Path, platform: Platform) -> MappedAdapter:
     """Open a mapped adapter; see `data_adapters.base.open_adapter`."""
     tables = settings.get("tables", {})
+    if not isinstance(tables, Mapping):
+        raise DataError("adapter.tables: write a mapping for each canonical table")
     source = settings.get("source")
     if isinstance(source, Mapping) and source.get("kind") == "xapi":
         tables = {**XAPI_TABLES, **tables}
-    if not isinstance(tables, Mapping):
-        raise DataError("adapter.tables: write a mapping for each canonical table")
     checked = parse({**settings, "tables": platform.complete(tables)})
     return MappedAdapter(checked, _source(checked, folder), platform)
 

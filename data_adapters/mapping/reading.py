@@ -73,7 +73,7 @@ def _refuse(
 def count_rejects(connection: duckdb.DuckDBPyConnection, rejects: Iterable[Reject]) -> None:
     """Write `source_rejects`."""
     connection.execute(
-        "CREATE TABLE source_rejects(table_name VARCHAR, reason VARCHAR, rows BIGINT)"
+        "CREATE OR REPLACE TABLE source_rejects(table_name VARCHAR, reason VARCHAR, rows BIGINT)"
     )
     for reject in rejects:
         connection.execute(
@@ -87,7 +87,7 @@ def count_warnings(connection: duckdb.DuckDBPyConnection, parts: Iterable[Compil
     counts = [sql for part in parts for sql in _warnings(part)]
     nothing = "SELECT '' AS table_name, '' AS column_name, '' AS reason, 0 AS rows WHERE false"
     connection.execute(
-        "CREATE VIEW source_warnings AS SELECT table_name, column_name, reason,"
+        "CREATE OR REPLACE VIEW source_warnings AS SELECT table_name, column_name, reason,"
         f" CAST(sum(rows) AS BIGINT) AS rows FROM ({' UNION ALL '.join([nothing, *counts])})"
         " WHERE rows > 0 GROUP BY ALL"
     )

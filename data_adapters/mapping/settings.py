@@ -16,6 +16,7 @@ from data_adapters.mapping.how import (
     Constant,
     Date,
     How,
+    RawKeys,
     RawList,
     Strict,
     Threshold,
@@ -100,7 +101,7 @@ class AdapterSettings(Strict):
 
     name: str
     source: Annotated[FilesSettings | SqlSettings | XapiSettings, Field(discriminator="kind")]
-    course_start: dt.date | dict[str, dt.date] | None = None
+    course_start: dt.date | Annotated[dict[str, dt.date], RawKeys] | None = None
     tables: dict[str, Parts]
 
     @model_validator(mode="after")

@@ -88,7 +88,7 @@ class Sql:
             # A table of which no column is needed still has its number of rows.
             names = columns or ("row",)
             created = ", ".join(f"{identifier(name)} VARCHAR" for name in names)
-            connection.execute(f"CREATE TABLE {self.relation(table)} ({created})")
+            connection.execute(f"CREATE OR REPLACE TABLE {self.relation(table)} ({created})")
             for chunk in self._chunks(table, columns):
                 connection.register("chunk", chunk)
                 connection.execute(f"INSERT INTO {self.relation(table)} SELECT * FROM chunk")

@@ -70,7 +70,7 @@ class Xapi:
         """Check every statement and land those that pass."""
         schema = pa.schema([(name, kind) for name, (_, kind) in COLUMNS.items()])
         columns = ", ".join(f"{name} {type_}" for name, (type_, _) in COLUMNS.items())
-        connection.execute(f"CREATE TABLE landed.{TABLE} ({columns})")
+        connection.execute(f"CREATE OR REPLACE TABLE landed.{TABLE} ({columns})")
         reasons: Counter[str] = Counter()
         landed = 0
         for lines in self._lines(connection):

@@ -417,6 +417,23 @@ def test_one_per_key(tmp_path: Path) -> None:
     assert opened.read(1.5).connection.execute(starts).fetchall() == [("7", 1.0)]
 
 
+def test_a_course_may_be_a_number(tmp_path: Path) -> None:
+    (tmp_path / "v.csv").write_text("who,course,at\n7,171,2024-09-03\n")
+    columns = {
+        "learner_id": "who",
+        "course_id": "course",
+        "time": {"column": "at", "format": "iso"},
+    }
+    adapter = {
+        "name": "mooc",
+        "source": {"kind": "files"},
+        "course_start": {171: START},
+        "tables": {"events": {"from": "v.csv", "columns": columns}},
+    }
+    records = open_adapter(adapter, tmp_path).read()
+    assert records.connection.execute("SELECT time FROM events").fetchall() == [(2.0,)]
+
+
 TEXT = st.text(
     alphabet=st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufeff"), max_size=8
 ).map(str.strip)

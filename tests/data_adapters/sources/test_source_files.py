@@ -233,12 +233,16 @@ def test_a_million_events_stream_in_little_memory(suffix: str, tmp_path: Path) -
     assert totals == (500_001, 5000)
 
 
+REST = {"course_id": {"constant": "c"}, "time": {"constant": 0}}
+
+
 def test_fingerprint_follows_file_and_mapping(tmp_path: Path) -> None:
     file = tmp_path / "v.csv"
     file.write_text(VISITS)
     first = read(tmp_path, "v.csv").fingerprint
     assert read(tmp_path, "v.csv").fingerprint == first
     assert read(tmp_path, "v.csv", delimiter=";").fingerprint != first
+    assert read(tmp_path, "v.csv", {"learner_id": "pupil", **REST}).fingerprint != first
     file.write_text(VISITS + "9;c;3\n")
     assert read(tmp_path, "v.csv").fingerprint != first
 

@@ -350,8 +350,9 @@ def test_rejects_are_counted_by_reason_without_values(tmp_path: Path) -> None:
 
 def test_a_file_without_statements_is_an_error(tmp_path: Path) -> None:
     records = open_adapter(write(tmp_path, '{"a": 1}', "b"), tmp_path).read()
-    with pytest.raises(DataError, match=r"s.json.gz: none of its 2 lines is an xAPI statement"):
-        records.present()
+    for _ in range(2):
+        with pytest.raises(DataError, match=r"s.json.gz: none of its 2 lines is an xAPI statement"):
+            records.present()
 
 
 def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
