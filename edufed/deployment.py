@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -26,10 +27,11 @@ class CoordinatorSettings(Settings):
     operator token in `keys`.
     """
 
+    name: Literal["deployment"] = "deployment"
     listen: Address = "0.0.0.0:9092"
     admin_port: PositiveInt = 9093
-    keys: Path  # made by edufed keys init
-    state: Path  # database, Flower's files, jobs
+    keys: Path = Path("keys")  # made by edufed keys init
+    state: Path = Path("state/coordinator")  # database, Flower's files, jobs
     insecure: bool = False  # neither TLS nor node authentication: for a try on one machine only
     log: Literal["text", "json"] = "text"
 
@@ -68,17 +70,26 @@ class SiteNode(Settings):
     node: NodeSettings
 
 
-def load_coordinator(file: Path) -> CoordinatorSettings:
-    """Read the YAML of `edufed server`; relative paths start at the file's folder.
+def load_coordinator(
+    file: Path | None = None, changes: Mapping[str, str] | None = None
+) -> CoordinatorSettings:
+    """Read the YAML of `edufed server`, if any, and settings given beside it.
+
+    Relative paths start at the file's folder, or where there is no file at the working directory;
+    those in `changes` always at the working directory.
 
     Raises
     ------
     SettingsError
         One line: the key, what is wrong, what to do.
     """
-    raw = _load(file)
-    settings = _checked(CoordinatorSettings, raw, file)
-    folder = file.resolve().parent
+    raw = _load(file) if file is not None else {}
+    folder = file.resolve().parent if file is not None else Path.cwd()
+    given = {key: yaml.safe_load(value) for key, value in (changes or {}).items()}
+    for key in ("keys", "state"):
+        if key in given:
+            given[key] = Path.cwd() / str(given[key])
+    settings = _checked(CoordinatorSettings, {**raw, **given}, file)
     return settings.model_copy(
         update={"keys": folder / settings.keys, "state": folder / settings.state}
     )
@@ -122,8 +133,9 @@ def _load(file: Path) -> dict[str, Any]:
     return raw
 
 
-def _checked(model: type[_Model], raw: dict[str, Any], file: Path) -> _Model:
+def _checked(model: type[_Model], raw: dict[str, Any], file: Path | None) -> _Model:
     try:
         return model.model_validate(raw)
     except ValidationError as error:
-        raise SettingsError(one_line(error, model, str(file))) from None
+        where = str(file) if file is not None else ""
+        raise SettingsError(one_line(error, model, where)) from None

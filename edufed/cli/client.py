@@ -8,17 +8,25 @@ import secrets
 import socket
 import sys
 import time
+from collections.abc import Sequence
+from pathlib import Path
 
 from edufed.certificates import make_loopback_certificate
+from edufed.cli.arguments import keywords
 from edufed.cli.processes import Child, Log, Supervisor
 from edufed.cli.server import flower_environment, program
-from edufed.deployment import SiteNode
+from edufed.deployment import SiteNode, load_site_node
 from edufed.identity import node_key_fingerprint
 from edufed.private_files import IdentityError, private_folder, read_file, write_private
 
 #: Seconds for the SuperNode to send on the error that answers for a worker, before it is stopped.
 _LAST_ANSWER_S = 2.0
 _NODE_ID = re.compile(r"SuperNode ID: (\d+)")
+
+
+def command(arguments: Sequence[str]) -> None:
+    """Run `edufed client site=FILE`."""
+    serve(load_site_node(Path(keywords(arguments, ["site"])["site"])))
 
 
 def serve(site: SiteNode) -> None:

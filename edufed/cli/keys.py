@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edufed.certificates import issue_server_certificate
+from edufed.cli.arguments import keywords
+from edufed.config.errors import SettingsError
 from edufed.identity import (
     SiteCard,
     enrol,
@@ -17,6 +19,47 @@ from edufed.identity import (
     new_site,
 )
 from edufed.private_files import IdentityError, private_folder, read_file, write_private
+
+#: Action: the settings that it needs, and those that it may be given.
+_ACTIONS: dict[str, tuple[list[str], list[str]]] = {
+    "init": (["federation", "hosts"], ["sites"]),
+    "request": (["site"], []),
+    "add": (["site"], ["card"]),
+    "remove": (["site"], []),
+    "renew": (["hosts"], []),
+}
+
+
+def command(action: str, arguments: Sequence[str]) -> None:
+    """Run `edufed keys ACTION KEY=VALUE ...`.
+
+    ``init federation=NAME hosts=A,B [sites=C,D]``, ``request site=NAME``,
+    ``add site=NAME [card=FILE]``, ``remove site=NAME``, ``renew hosts=A,B``; each with
+    ``[folder=DIR]``, by default ``keys``.
+
+    Raises
+    ------
+    SettingsError
+        The action or a setting is unknown, or a setting is missing.
+    """
+    if action not in _ACTIONS:
+        raise SettingsError(f"unknown action {action!r}; known here: {', '.join(_ACTIONS)}")
+    required, optional = _ACTIONS[action]
+    given = keywords(arguments, required, ["folder", *optional])
+    folder = Path(given.get("folder", "keys"))
+    hosts = given.get("hosts", "").split(",")
+    if action == "init":
+        sites = given["sites"].split(",") if "sites" in given else []
+        text = init(folder, given["federation"], hosts, sites)
+    elif action == "request":
+        text = request(folder, given["site"])
+    elif action == "add":
+        text = add(folder, given["site"], Path(given["card"]) if "card" in given else None)
+    elif action == "remove":
+        text = remove(folder, given["site"])
+    else:
+        text = renew(folder, hosts)
+    print(text)
 
 
 def init(folder: Path, federation: str, hosts: Sequence[str], sites: Sequence[str] = ()) -> str:

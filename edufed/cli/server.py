@@ -7,13 +7,15 @@ import secrets
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from edufed.certificates import server_certificate_end
+from edufed.cli.arguments import keywords
 from edufed.cli.control import CoordinatorError, control, enrol_nodes, is_up
 from edufed.cli.processes import Child, Log, Supervisor
-from edufed.deployment import CoordinatorSettings
+from edufed.deployment import CoordinatorSettings, load_coordinator
 from edufed.identity import load_roster
 from edufed.private_files import private_folder, read_private, write_private
 
@@ -21,6 +23,24 @@ from edufed.private_files import private_folder, read_private, write_private
 START_S = 60.0
 #: Seconds between two looks of the SuperExec for new runs.
 _RUN_POLL_S = 0.2
+
+
+def command(arguments: Sequence[str]) -> None:
+    """Run `edufed server [settings=FILE] [KEY=VALUE ...]`."""
+    serve(coordinator_settings(arguments))
+
+
+def coordinator_settings(arguments: Sequence[str]) -> CoordinatorSettings:
+    """Read what `edufed server`, `status` and `stop` take: a file, and single settings.
+
+    Raises
+    ------
+    SettingsError
+        A setting is unknown, missing or of a wrong type.
+    """
+    given = keywords(arguments, [], ["settings", *CoordinatorSettings.model_fields])
+    file = given.pop("settings", None)
+    return load_coordinator(Path(file) if file else None, given)
 
 
 def serve(settings: CoordinatorSettings) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edufed.cli.control import RunState, SiteState, control, runs, sites
+from edufed.cli.server import coordinator_settings
 from edufed.cli.submit import jobs
 from edufed.deployment import CoordinatorSettings
 
@@ -23,6 +25,12 @@ class Status:
 
     sites: list[SiteState]
     jobs: list[JobState]
+
+
+def command(arguments: Sequence[str]) -> None:
+    """Run `edufed status [settings=FILE] [KEY=VALUE ...]`."""
+    for line in lines(status(coordinator_settings(arguments))):
+        print(line)
 
 
 def status(settings: CoordinatorSettings) -> Status:

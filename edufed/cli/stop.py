@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from edufed.cli.control import CoordinatorError, control
+from edufed.cli.server import coordinator_settings
 from edufed.cli.submit import run_of
 from edufed.deployment import CoordinatorSettings
+
+
+def command(job_id: str, arguments: Sequence[str]) -> None:
+    """Run `edufed stop JOB [settings=FILE] [KEY=VALUE ...]`."""
+    stop(coordinator_settings(arguments), job_id)
 
 
 def stop(settings: CoordinatorSettings, job_id: str) -> None:
