@@ -40,6 +40,9 @@ from edufed.private_files import (
     write_private,
 )
 
+#: Names of a site's two private keys in its key folder.
+NODE_KEY, SIGNING_KEY = "node.key", "signing.key"
+
 SiteName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 _Model = TypeVar("_Model", bound=Settings)
 
@@ -85,18 +88,11 @@ class Roster(Settings):
                 raise ValueError(f"two sites of the roster have the same {what}")
         return self
 
-    def verifying_key(self, site: str) -> Ed25519PublicKey:
-        """Return the key that `site` signs with.
-
-        Raises
-        ------
-        IdentityError
-            `site` is not in the roster.
-        """
-        for entry in self.sites:
-            if entry.name == site:
-                return _ed25519_public(entry.signing_key)
-        raise IdentityError(f"site {site!r} is not in the roster of {self.federation!r}")
+    def signing_keys(self) -> dict[str, bytes]:
+        """Return the sites' public signing keys (Ed25519), 32 raw bytes each, by name."""
+        return {
+            entry.name: base64.b64decode(entry.signing_key, validate=True) for entry in self.sites
+        }
 
     def digest(self) -> str:
         """Return the SHA-256 of the roster in hex: equal for equal rosters, in any order."""
@@ -141,7 +137,7 @@ def new_site(folder: Path, name: str) -> SiteCard:
     IdentityError
         The folder holds keys already, or the name is not one a site may have.
     """
-    if (folder / "node.key").exists() or (folder / "signing.key").exists():
+    if (folder / NODE_KEY).exists() or (folder / SIGNING_KEY).exists():
         raise IdentityError(f"{folder} holds a site's keys already; choose another folder")
     node = ec.generate_private_key(ec.SECP384R1())
     signing = Ed25519PrivateKey.generate()
@@ -162,8 +158,8 @@ def new_site(folder: Path, name: str) -> SiteCard:
         serialization.PrivateFormat.OpenSSH,
         serialization.NoEncryption(),
     )
-    write_private(folder / "node.key", openssh)
-    write_private(folder / "signing.key", _pem(signing))
+    write_private(folder / NODE_KEY, openssh)
+    write_private(folder / SIGNING_KEY, _pem(signing))
     write_private(folder / "card.yaml", _yaml(card.model_dump()))
     return card
 

@@ -16,7 +16,7 @@ from edufed.cli.arguments import keywords
 from edufed.cli.processes import Child, Log, Supervisor
 from edufed.cli.server import flower_environment, program
 from edufed.deployment import SiteNode, load_site_node
-from edufed.identity import node_key_fingerprint
+from edufed.identity import NODE_KEY, node_key_fingerprint
 from edufed.private_files import IdentityError, private_folder, read_file, write_private
 
 #: Seconds for the SuperNode to send on the error that answers for a worker, before it is stopped.
@@ -87,7 +87,7 @@ class _Site:
             if site.node.insecure
             else [
                 *("--root-certificates", str(keys / "ca.pem")),
-                *("--auth-supernode-private-key", str(keys / "node.key")),
+                *("--auth-supernode-private-key", str(keys / NODE_KEY)),
             ]
         )
         runtime = self.run_folder / "runtime.pem"
@@ -151,7 +151,7 @@ class _Site:
         release_node(
             self.site.node.superlink,
             read_file(keys / "ca.pem"),
-            keys / "node.key",
+            keys / NODE_KEY,
             int(note.read_text()),
         )
         note.unlink()
@@ -167,13 +167,13 @@ def _check_keys(site: SiteNode, log: Log) -> None:
         )
         return
     read_file(site.node.keys / "ca.pem")
-    found = node_key_fingerprint(site.node.keys / "node.key")
+    found = node_key_fingerprint(site.node.keys / NODE_KEY)
     if site.node.roster is None:
         return
     pinned = next(entry for entry in site.node.roster.sites if entry.name == site.name)
     if pinned.node_key != found:
         raise IdentityError(
-            f"{site.node.keys / 'node.key'} is {found}, but the roster in {site.file.name} pins"
+            f"{site.node.keys / NODE_KEY} is {found}, but the roster in {site.file.name} pins"
             f" {pinned.node_key} for {site.name}"
         )
 
