@@ -88,7 +88,13 @@ class MappedAdapter:
             probe(connection, parts)
 
         def fill() -> duckdb.DuckDBPyConnection:
-            rejects = self.source.load(connection, needed)
+            try:
+                rejects = self.source.load(connection, needed)
+            except duckdb.OutOfMemoryException as error:
+                raise DataError(
+                    "adapter.source: its rows do not fit in memory; map fewer columns, or export"
+                    " them to Parquet files, which are read in place"
+                ) from error
             if self.source.lands:
                 probe(connection, parts)
             for table, its_parts in compiled.items():

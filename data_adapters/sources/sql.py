@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from data_adapters.sources import Reject
-from data_adapters.sources.quoting import identifier
+from data_adapters.sources.landing import land, landed
 from edufed.records import DataError
 
 
@@ -78,7 +78,7 @@ class Sql:
 
     def relation(self, table: str) -> str:
         """Name of the landed copy."""
-        return f"landed.{identifier(f'from {table}')}"
+        return landed(table)
 
     def load(
         self, connection: duckdb.DuckDBPyConnection, needed: Mapping[str, tuple[str, ...]]
@@ -87,27 +87,19 @@ class Sql:
         for table, columns in needed.items():
             # A table of which no column is needed still has its number of rows.
             names = columns or ("row",)
-            created = ", ".join(f"{identifier(name)} VARCHAR" for name in names)
-            connection.execute(f"CREATE OR REPLACE TABLE {self.relation(table)} ({created})")
-            for chunk in self._chunks(table, columns):
-                connection.register("chunk", chunk)
-                connection.execute(f"INSERT INTO {self.relation(table)} SELECT * FROM chunk")
-                connection.unregister("chunk")
+            land(connection, table, dict.fromkeys(names, "VARCHAR"), self._chunks(table, columns))
         return []
 
     def _chunks(self, table: str, columns: tuple[str, ...]) -> Iterator[pa.Table]:
-        wanted: list[sa.ColumnElement[str]] = [_column(name) for name in columns] or [
-            sa.literal("").label("row")
-        ]
+        wanted: list[sa.ColumnElement[str]] = [*map(_column, columns)] or [sa.literal("")]
         statement = sa.select(*wanted).select_from(_from(table))
         with self._reading(table) as reader:
             result = reader.execution_options(yield_per=self.settings.chunk_rows).execute(statement)
-            names = columns or ("row",)
             for rows in result.partitions():
-                arrays = [
-                    pa.array(map(_text, values), pa.string()) for values in zip(*rows, strict=True)
+                values = [
+                    pa.array(map(_text, column), pa.string()) for column in zip(*rows, strict=True)
                 ]
-                yield pa.table(arrays, names=list(names))
+                yield pa.table(values, names=list(columns or ("row",)))
 
     def fingerprint(self, needed: Mapping[str, tuple[str, ...]]) -> Any:
         """Each table's row count and its needed columns' largest values.

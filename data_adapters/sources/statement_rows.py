@@ -20,7 +20,7 @@ TOLERANCE = 0.01
 
 #: Columns of the row, their DuckDB types and their Arrow types.
 COLUMNS = {
-    "statement": ("VARCHAR", pa.string()),
+    "statement": ("UUID", pa.string()),
     "learner": ("VARCHAR", pa.string()),
     "verb": ("VARCHAR", pa.string()),
     "resource": ("VARCHAR", pa.string()),
@@ -33,7 +33,7 @@ COLUMNS = {
     "score": ("DOUBLE", pa.float64()),
     "success": ("BOOLEAN", pa.bool_()),
     "completion": ("BOOLEAN", pa.bool_()),
-    "voids": ("VARCHAR", pa.string()),
+    "voids": ("UUID", pa.string()),
 }
 
 

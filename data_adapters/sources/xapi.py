@@ -13,6 +13,7 @@ import pydantic_core
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from data_adapters.sources import Reject
+from data_adapters.sources.landing import land, landed
 from data_adapters.sources.paths import find_files, stamps
 from data_adapters.sources.quoting import literal
 from data_adapters.sources.statement_rows import COLUMNS, row_of
@@ -21,6 +22,8 @@ from edufed.records import DataError
 
 TABLE = "statements"
 BATCH = 10_000
+#: Bytes of the longest line that is read.
+LONGEST = 1 << 26
 
 
 class XapiSettings(BaseModel):
@@ -59,7 +62,7 @@ class Xapi:
 
     def relation(self, _table: str) -> str:
         """Name of the landed rows."""
-        return f"landed.{TABLE}"
+        return landed(TABLE)
 
     def _files(self) -> list[Path]:
         return find_files(self.folder, self.settings.path)
@@ -68,18 +71,9 @@ class Xapi:
         self, connection: duckdb.DuckDBPyConnection, _needed: Mapping[str, tuple[str, ...]]
     ) -> list[Reject]:
         """Check every statement and land those that pass."""
-        schema = pa.schema([(name, kind) for name, (_, kind) in COLUMNS.items()])
-        columns = ", ".join(f"{name} {type_}" for name, (type_, _) in COLUMNS.items())
-        connection.execute(f"CREATE OR REPLACE TABLE landed.{TABLE} ({columns})")
         reasons: Counter[str] = Counter()
-        landed = 0
-        for lines in self._lines(connection):
-            rows = [row for line in lines if (row := _row(line, reasons)) is not None]
-            landed += len(rows)
-            connection.register("chunk", pa.Table.from_pylist(rows, schema))
-            connection.execute(f"INSERT INTO landed.{TABLE} SELECT * FROM chunk")
-            connection.unregister("chunk")
-        if reasons and not landed:
+        types = {name: type_ for name, (type_, _) in COLUMNS.items()}
+        if not land(connection, TABLE, types, self._chunks(reasons)) and reasons:
             raise DataError(
                 f"{self.label(TABLE)}: none of its {reasons.total()} lines is an xAPI statement"
                 f" (mostly: {reasons.most_common(1)[0][0]}); export one statement on each line"
@@ -87,14 +81,29 @@ class Xapi:
         reasons.update(_withdraw(connection))
         return [Reject(TABLE, reason, rows) for reason, rows in sorted(reasons.items()) if rows]
 
-    def _lines(self, connection: duckdb.DuckDBPyConnection) -> Iterator[list[str | None]]:
+    def _chunks(self, reasons: Counter[str]) -> Iterator[pa.Table]:
+        schema = pa.schema([(name, kind) for name, (_, kind) in COLUMNS.items()])
+        for lines in self._lines():
+            rows = [row for line in lines if (row := _row(line, reasons)) is not None]
+            yield pa.Table.from_pylist(rows, schema)
+
+    def _lines(self) -> Iterator[list[str | None]]:
         paths = ", ".join(literal(str(path)) for path in self._files())
-        reader = connection.cursor().execute(
-            f"SELECT json FROM read_json_objects([{paths}], format = 'newline_delimited',"
-            " ignore_errors = true, maximum_object_size = 67108864)"
-        )
-        while lines := reader.fetchmany(BATCH):
-            yield [line for (line,) in lines]
+        # A connection of its own, so that what has landed can be compressed meanwhile.
+        with duckdb.connect() as reader:
+            try:
+                reader.execute(
+                    f"SELECT json FROM read_json_objects([{paths}], format = 'newline_delimited',"
+                    f" ignore_errors = true, maximum_object_size = {LONGEST})"
+                )
+                while lines := reader.fetchmany(BATCH):
+                    yield [line for (line,) in lines]
+            except duckdb.Error as error:
+                # DuckDB's own message may quote a line.
+                raise DataError(
+                    f"{self.label(TABLE)}: cannot be read to its end; see that it is whole, and"
+                    " utf-8 text, gzipped or not"
+                ) from error
 
     def fingerprint(self, _needed: Mapping[str, tuple[str, ...]]) -> Any:
         """Name, size and time of change of each file."""
@@ -105,12 +114,12 @@ def _withdraw(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
     """Delete statements that came twice, and those that are voided (xAPI part two, 2.3.2)."""
     deletes = {
         "sent twice": "statement IS NOT NULL AND rowid NOT IN"
-        f" (SELECT min(rowid) FROM landed.{TABLE} GROUP BY statement)",
-        "voided": f"voids IS NOT NULL OR statement IN (SELECT voids FROM landed.{TABLE})",
+        f" (SELECT min(rowid) FROM {landed(TABLE)} GROUP BY statement)",
+        "voided": f"voids IS NOT NULL OR statement IN (SELECT voids FROM {landed(TABLE)})",
     }
     counts = {}
     for reason, which in deletes.items():
-        deleted = connection.execute(f"DELETE FROM landed.{TABLE} WHERE {which}").fetchone()
+        deleted = connection.execute(f"DELETE FROM {landed(TABLE)} WHERE {which}").fetchone()
         assert deleted is not None
         counts[reason] = int(deleted[0])
     return counts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import socket
@@ -12,11 +13,13 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import duckdb
 import psycopg
 import pytest
 
 from data_adapters.base import open_adapter
 from data_adapters.mapping.adapter import MappedAdapter
+from data_adapters.mapping.connection import open_connection
 from edufed.records import DataError
 
 LEARNERS = [("7", "F", 19), ("8", "M", 30), ("9", None, None)]
@@ -94,6 +97,23 @@ def test_only_mapped_columns_are_fetched(sqlite: Path) -> None:
     ).fetchall()
     assert ("phone",) not in landed
     assert ("sex",) in landed
+
+
+def test_rows_that_do_not_fit_are_an_error(sqlite: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(sqlite3.connect(sqlite)) as db, db:
+        rows = ((str(n), hashlib.sha512(b"%d" % n).hexdigest(), "") for n in range(100_000))
+        db.executemany("INSERT INTO visits VALUES (?, ?, ?)", rows)
+    opened = adapter({"kind": "sql", "url": "sqlite:///school.db"}, sqlite.parent)
+
+    def small() -> duckdb.DuckDBPyConnection:
+        connection = open_connection()
+        connection.execute("SET memory_limit = '8MB'")
+        return connection
+
+    monkeypatch.setattr("data_adapters.mapping.adapter.open_connection", small)
+    records = opened.read()
+    with pytest.raises(DataError, match="do not fit in memory"):
+        records.present()
 
 
 def test_nothing_is_fetched_for_the_fingerprint(sqlite: Path) -> None:

@@ -355,6 +355,14 @@ def test_a_file_without_statements_is_an_error(tmp_path: Path) -> None:
             records.present()
 
 
+def test_a_file_that_ends_too_soon_is_an_error(tmp_path: Path) -> None:
+    settings_ = write(tmp_path, *(numbered(n) for n in range(2000)))
+    file = tmp_path / "s.json.gz"
+    file.write_bytes(file.read_bytes()[:-2000])
+    with pytest.raises(DataError, match=r"s.json.gz: cannot be read to its end"):
+        open_adapter(settings_, tmp_path).read().present()
+
+
 def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
     settings_ = write(tmp_path) | {"source": {"kind": "xapi", "path": "t.json"}}
     with pytest.raises(DataError, match=r"t.json: no such file"):
