@@ -23,7 +23,7 @@ from edufed.records import DataError
 TABLE = "statements"
 BATCH = 10_000
 #: Bytes of the longest line that is read.
-LONGEST = 1 << 26
+LONGEST = 1 << 24
 
 
 class XapiSettings(BaseModel):
