@@ -18,6 +18,8 @@ from clients.site import Site, open_site
 from clients.store import StoreError
 from edufed.config import Job, SettingsError
 from edufed.config.compose import check_job
+from edufed.privacy.secagg import RangeError, SecAggError
+from edufed.private_files import IdentityError
 from edufed.records import DataError
 from edufed.wire import Arrays, WireError, pack, unpack
 
@@ -46,7 +48,16 @@ def _answer(message: Message, context: Context, handler: Handler) -> Message:
         content = pack({"site": name, "status": "refused", "reason": str(error)})
     except UnpreparedError as error:
         content = pack({"site": name, "status": "unprepared", "reason": str(error)})
-    except (DataError, SettingsError, StoreError, TrainingError, WireError) as error:
+    except (
+        DataError,
+        IdentityError,
+        RangeError,
+        SecAggError,
+        SettingsError,
+        StoreError,
+        TrainingError,
+        WireError,
+    ) as error:
         log.error("%s: %s", name or "this site", error)
         content = pack({"site": name, "status": "failed", "reason": str(error)})
     except Exception as error:
@@ -69,8 +80,26 @@ def statistics(message: Message, context: Context) -> Message:
     """Answer with sums for scaling and cohort ranks."""
     from clients import horizontal
 
+    return _answer(message, context, horizontal.send_statistics)
+
+
+@app.query("keys")
+def keys(message: Message, context: Context) -> Message:
+    """Answer with sealed shares of this site's keys for the job's secure sums."""
+    from clients import summation
+
     return _answer(
-        message, context, lambda site, job, meta, _: horizontal.send_statistics(site, job, meta)
+        message, context, lambda site, job, _, arrays: ({}, summation.deposit(site, job, arrays))
+    )
+
+
+@app.query("unmask")
+def unmask(message: Message, context: Context) -> Message:
+    """Answer with one opened share for each site of a secure sum."""
+    from clients import summation
+
+    return _answer(
+        message, context, lambda site, job, _, arrays: ({}, summation.unmask(site, job, arrays))
     )
 
 

@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from clients.design import Design, build_design, statistics
+from clients.design import Design, FloatArray, build_design, statistics
 from clients.site import Site
 from clients.split import split
+from clients.summation import advert, contribute
 from clients.training import (
     mean_loss,
     predict_risk,
@@ -29,10 +30,11 @@ from clients.training import (
 from edufed.config.job import FedPerSettings, FedProxSettings, Job
 from edufed.config.site import SiteSettings
 from edufed.features import FeatureMatrix
-from edufed.metrics import score_summary
+from edufed.metrics import metrics_from_summary, score_summary
 from edufed.models import RiskModel, build_model, get_weights, personal_names, set_weights
+from edufed.share import Share
 from edufed.tasks.early_warning import days_since_visit
-from edufed.wire import SUM, WEIGHT, Arrays, prefixed, unprefixed
+from edufed.wire import SUM, WEIGHT, Arrays, unprefixed
 
 Answer = tuple[dict[str, Any], Arrays]
 
@@ -68,12 +70,13 @@ def hello(site: Site, job: Job) -> Answer:
         ],
         "quality": learners.quality,
         "seconds_features": seconds,
-    }, {}
+    }, advert(site, job)
 
 
-def send_statistics(site: Site, job: Job, meta: Mapping[str, Any]) -> Answer:
+def send_statistics(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> Answer:
     """Answer with the site's share of the sums."""
-    return {}, statistics(site.learners(job.task.cutoff_day).matrix, job, meta["cohorts"])
+    sums = statistics(site.learners(job.task.cutoff_day).matrix, job, meta["cohorts"])
+    return {}, contribute(site, job, Share(sums=sums), arrays)
 
 
 def train(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> Answer:
@@ -82,14 +85,9 @@ def train(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> Answ
     model = model_from(site, job, data.x.shape[1], meta, arrays)
     x_valid, y_valid = data.part(data.split.valid)
     x, y = data.part(data.split.train)
-    answer: dict[str, Any] = {
-        "n_train": len(x),
-        "n_valid": len(x_valid),
-        "loss_valid": mean_loss(model, x_valid, y_valid) if len(x_valid) else 0.0,
-    }
-    summary = score_summary(y_valid, predict_risk(model, x_valid))
+    sums = _validation(model, x_valid, y_valid)
     settings = job.strategy
-    result = train_locally(
+    train_locally(
         model,
         x,
         y,
@@ -100,31 +98,39 @@ def train(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> Answ
         proximal_mu=settings.proximal_mu if isinstance(settings, FedProxSettings) else 0.0,
         seed=_seed(job, site.name, int(meta["model_round"])),
     )
-    answer["loss_train"] = result.loss
     weights = keep_personal(site, job, model, int(meta["model_round"]) + 1)
-    return answer, {"valid": summary, **prefixed(WEIGHT, weights)}
+    return {}, contribute(site, job, Share(weights, float(len(x)), sums), arrays)
 
 
 def evaluate(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> Answer:
-    """Score the chosen model on validation and test learners; add the baselines on request."""
+    """Score the chosen model on validation and test learners; add the baselines on request.
+
+    The site's own metrics go along in clear, so that the report can name the worst site.
+    """
     ready = prepared(site, job, meta, arrays)
     data = ready.design
     model = model_from(site, job, data.x.shape[1], meta, arrays)
-    x_valid, y_valid = data.part(data.split.valid)
     x_test, y_test = data.part(data.split.test)
-    answer = {
-        "n_valid": len(x_valid),
-        "loss_valid": mean_loss(model, x_valid, y_valid) if len(x_valid) else 0.0,
-    }
     absent = days_since_visit(ready.matrix)[data.split.test]
-    scores: Arrays = {
-        "valid": score_summary(y_valid, predict_risk(model, x_valid)),
-        "test": score_summary(y_test, predict_risk(model, x_test)),
+    test = score_summary(y_test, predict_risk(model, x_test))
+    sums = {
+        **_validation(model, *data.part(data.split.valid)),
+        "test": test,
         "rule": score_summary(y_test, (absent >= job.task.absent_days).astype(float)),
     }
+    own = {"federated": metrics_from_summary(test)}
     if meta["local"]:
-        scores["local"] = _local_only(site, job, ready.matrix)
-    return answer, scores
+        own["local"] = metrics_from_summary(_local_only(site, job, ready.matrix))
+    return {"metrics": own}, contribute(site, job, Share(sums=sums), arrays)
+
+
+def _validation(model: RiskModel, x: FloatArray, y: FloatArray) -> Arrays:
+    """Return what the federation adds up to judge a model on validation learners."""
+    loss = mean_loss(model, x, y) * len(x) if len(x) else 0.0
+    return {
+        "valid": score_summary(y, predict_risk(model, x)),
+        "loss_valid": np.array([loss, len(x)]),
+    }
 
 
 def _local_only(site: Site, job: Job, matrix: FeatureMatrix) -> npt.NDArray[np.float64]:

@@ -11,13 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from clients.policy import check_learners, check_quality
 from clients.store import Store
 from data_adapters.base import open_adapter
 from data_adapters.governance import clean
 from edufed.config import Job, SettingsError, SiteSettings, load_site, simulated_sites
+from edufed.deployment import NodeSettings, load_site_node
 from edufed.features import FEATURE_VERSION, FeatureMatrix, build
+from edufed.identity import SIGNING_KEY, load_signing_key
+from edufed.privacy.simulated import simulated_identity, simulated_roster
 from edufed.wire import Arrays
 
 
@@ -43,6 +47,37 @@ class Site:
     def name(self) -> str:
         """Name under which the site takes part."""
         return self.settings.name
+
+    def identity(self) -> Ed25519PrivateKey:
+        """Return the key with which the site signs; a simulated site's is no secret.
+
+        Raises
+        ------
+        IdentityError
+            The key file is missing, or readable by others.
+        """
+        if self.settings.simulated:
+            return simulated_identity(self.name)
+        return load_signing_key(self._node().keys / SIGNING_KEY)
+
+    def roster(self, job: Job) -> dict[str, bytes]:
+        """Return the participants this site believes in, with their public signing keys.
+
+        Raises
+        ------
+        SettingsError
+            The site's YAML pins no roster.
+        """
+        if self.settings.simulated:
+            return simulated_roster(site.name for site in simulated_sites(job))
+        roster = self._node().roster
+        if roster is None:
+            raise SettingsError("node.roster is required for secure aggregation")
+        return roster.signing_keys()
+
+    def _node(self) -> NodeSettings:
+        assert self.settings.file is not None
+        return load_site_node(self.settings.file).node
 
     def learners(self, cutoff: float) -> Learners:
         """Return features at a cutoff day, from the cache where nothing has changed.

@@ -50,7 +50,7 @@ def pack(
     arrays : mapping of str to numpy array, optional
     """
     record = ArrayRecord(
-        {name: Array(np.ascontiguousarray(a)) for name, a in (arrays or {}).items()}
+        {name: Array(np.asarray(a, order="C")) for name, a in (arrays or {}).items()}
     )
     text = json.dumps(dict(meta), allow_nan=False, separators=(",", ":"))
     return RecordDict({ARRAYS: record, CONFIG: ConfigRecord({"json": text})})

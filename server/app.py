@@ -11,6 +11,7 @@ from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
 from edufed.config import Job, job_from_run_config, simulated_sites
+from edufed.privacy.simulated import simulated_roster
 from edufed.published import PublishedModel, save_published
 from server.federation import Federation
 from server.progress import Progress, Step
@@ -43,7 +44,8 @@ def run_job(grid: Grid, job: Job, progress: Progress) -> Finished:
     """
     started = time.monotonic()
     federation = Federation(grid, job, progress)
-    outcome = horizontal.run(federation, expected=len(simulated_sites(job)))
+    sites = [site.name for site in simulated_sites(job)]
+    outcome = horizontal.run(federation, len(sites), simulated_roster(sites))
     report = build_report(federation, outcome, time.monotonic() - started)
     model = describe(federation, outcome, report)
     progress(Step("publishing", "every site keeps the model"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -100,8 +100,9 @@ class Federation:
         arrays_for: Callable[[str], Arrays],
         number: int | None = None,
         check: Callable[[Reply], str | None] = lambda _: None,
+        sites: Collection[str] | None = None,
     ) -> tuple[dict[str, Reply], Exchange]:
-        """Ask every site of the job the same question.
+        """Ask the sites of the job the same question.
 
         Parameters
         ----------
@@ -115,6 +116,8 @@ class Federation:
             The round, for the list of exclusions.
         check : callable
             Reply -> why it cannot be used, or None.
+        sites : collection of str, optional
+            Ask these alone.
 
         Returns
         -------
@@ -129,6 +132,8 @@ class Federation:
         """
         contents, packed = {}, {}
         for site, node in self.nodes.items():
+            if sites is not None and site not in sites:
+                continue
             arrays = arrays_for(site)
             if id(arrays) not in packed:
                 packed[id(arrays)] = (arrays, pack({"job": self._job_json, **meta}, arrays))

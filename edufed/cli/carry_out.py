@@ -47,7 +47,7 @@ def _pooled(job: Job, finished: Finished, progress: Progress) -> dict[str, Summa
 
     progress(Step("pooled", "baseline: one model on all sites' rows together"))
     started = time.monotonic()
-    sites = [site for site in simulated_sites(job) if site.name in finished.outcome.scores]
+    sites = [site for site in simulated_sites(job) if site.name in finished.outcome.metrics]
     scores = pooled_scores(job, sites)
     finished.outcome.phases.append(("pooled", time.monotonic() - started))
     return scores

@@ -144,6 +144,13 @@ class NoPrivacy(Settings):
     name: Literal["none"]
 
 
+class SecAggSettings(Settings):
+    """Secure aggregation: the coordinator learns sums over sites and nothing of one site."""
+
+    name: Literal["secagg"]
+    threshold: PositiveInt | None  # sites that must answer; default: all but a third
+
+
 class SimulationSettings(Settings):
     """All sites on this machine, by Flower's simulation."""
 
@@ -157,6 +164,7 @@ StrategySettings = Annotated[
     FedAvgSettings | FedProxSettings | FedAdamSettings | FedPerSettings,
     Field(discriminator="name"),
 ]
+PrivacySettings = Annotated[NoPrivacy | SecAggSettings, Field(discriminator="name")]
 
 
 class Job(Settings):
@@ -167,13 +175,18 @@ class Job(Settings):
     data: DataSettings
     model: ModelSettings
     strategy: StrategySettings
-    privacy: NoPrivacy
+    privacy: PrivacySettings
     federation: SimulationSettings
     seed: Annotated[int, Field(ge=0)]
     research: bool  # compute the pooled and local-only baselines as well
     language: Literal["en", "zh"]  # of report.html and messages to people
     out: str
     id: Annotated[str, Field(pattern=r"^[a-z0-9-]*$")] = ""  # given when the job is composed
+
+    @property
+    def secure_sums(self) -> int:
+        """Most federation-wide sums that the job can ask for: its rounds and a few around them."""
+        return self.scenario.rounds + 8
 
     @model_validator(mode="after")
     def _possible_together(self) -> Job:

@@ -26,7 +26,14 @@ class SiteSettings(Settings):
     adapter: dict[str, Any]
     state: Path
     policy: Policy = Policy()
-    folder: Path = Path()  # of the YAML file: where relative paths start; set on loading
+    node: dict[str, Any] = Field(default={})  # of its processes: see edufed.deployment
+    file: Path | None = None  # this YAML, once loaded; none for a site that a simulation made up
+    simulated: bool = False  # set by a simulation: its keys are then no secrets
+
+    @property
+    def folder(self) -> Path:
+        """Where relative paths in the YAML start."""
+        return self.file.parent if self.file is not None else Path()
 
 
 def load_site(file: Path) -> SiteSettings:
@@ -47,12 +54,11 @@ def load_site(file: Path) -> SiteSettings:
         raise SettingsError(f"site file {file}: not valid YAML ({_first_line(error)})") from None
     if not isinstance(raw, dict):
         raise SettingsError(f"site file {file}: expected keys name, adapter, state and policy")
-    folder = file.resolve().parent
     try:
-        site = SiteSettings.model_validate({**raw, "folder": folder})
+        site = SiteSettings.model_validate({**raw, "file": file.resolve(), "simulated": False})
     except ValidationError as error:
         raise SettingsError(one_line(error, SiteSettings, f"site file {file}")) from None
-    return site.model_copy(update={"state": folder / site.state})
+    return site.model_copy(update={"state": site.folder / site.state})
 
 
 def simulated_sites(job: Job) -> list[SiteSettings]:
@@ -68,7 +74,10 @@ def simulated_sites(job: Job) -> list[SiteSettings]:
         names = [site.name for site in sites]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise SettingsError(f"data.files: two sites call themselves {twice[0]!r}")
-        return [site.model_copy(update={"state": state / site.name}) for site in sites]
+        return [
+            site.model_copy(update={"state": state / site.name, "simulated": True})
+            for site in sites
+        ]
     if data.regions is not None:
         width = max(2, len(str(data.regions - 1)))
         extra: list[tuple[str, dict[str, Any]]] = [
@@ -82,7 +91,12 @@ def simulated_sites(job: Job) -> list[SiteSettings]:
         )
     path = {"path": data.path} if data.path else {}
     return [
-        SiteSettings(name=name, adapter={**data.adapter, **path, **own}, state=state / name)
+        SiteSettings(
+            name=name,
+            adapter={**data.adapter, **path, **own},
+            state=state / name,
+            simulated=True,
+        )
         for name, own in extra
     ]
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edufed.config import Job
+from edufed.config.job import SecAggSettings
 from edufed.metrics import Metrics, calibration_curve, caseload_curve, metrics_from_summary
 from server.federation import Federation
 from server.report.contract import Report
@@ -36,7 +37,7 @@ def build_report(
         Research mode: each site's test summary under the model trained on all sites' rows.
     """
     job = federation.job
-    federated = metrics_from_summary(_total(outcome, "test"))
+    federated = metrics_from_summary(outcome.summaries["test"])
     in_pool = metrics_from_summary(sum_of(pooled)) if pooled else None
     sites = [_site(name, outcome, pooled) for name in outcome.hello]
     local = [site["local"] for site in sites if site["local"] is not None]
@@ -73,7 +74,7 @@ def build_report(
                 "stopped_by": outcome.stopped_by,
                 "best_round": outcome.best_round,
             },
-            "privacy": {"secagg": None, "he": None, "dp": None, "ledger": []},
+            "privacy": _privacy(job),
             "quality": [meta["quality"] for meta in outcome.hello.values()],
             "worst_site": (
                 {"site": worst["site"], "roc_auc": worst["federated"]["roc_auc"]} if worst else None
@@ -81,7 +82,7 @@ def build_report(
             "baselines": {
                 "rule": {
                     "name": f"no visit for {job.task.absent_days:g} days",
-                    **metrics_from_summary(_total(outcome, "rule")),
+                    **metrics_from_summary(outcome.summaries["rule"]),
                 }
             },
             "curves": _curves(outcome, pooled),
@@ -98,8 +99,11 @@ def sum_of(summaries: Mapping[str, Summary]) -> Summary:
     return cast(Summary, np.sum([summaries[site] for site in sorted(summaries)], axis=0))
 
 
-def _total(outcome: Outcome, name: str) -> Summary:
-    return sum_of({site: scores[name] for site, scores in outcome.scores.items()})
+def _privacy(job: Job) -> dict[str, Any]:
+    secagg = None
+    if isinstance(job.privacy, SecAggSettings):
+        secagg = {"threshold": job.privacy.threshold, "sums": "every update, mean and histogram"}
+    return {"secagg": secagg, "he": None, "dp": None, "ledger": []}
 
 
 def _job(job: Job) -> dict[str, Any]:
@@ -116,19 +120,16 @@ def _job(job: Job) -> dict[str, Any]:
 
 
 def _site(name: str, outcome: Outcome, pooled: Mapping[str, Summary] | None) -> dict[str, Any]:
-    meta, scores = outcome.hello[name], outcome.scores.get(name)
-    site: dict[str, Any] = {
+    meta, own = outcome.hello[name], outcome.metrics.get(name, {})
+    return {
         "site": name,
         "n_train": meta["n_train"],
         "n_test": meta["n_test"],
-        "status": "ok" if scores is not None else "left out",
-        "federated": metrics_from_summary(scores["test"]) if scores is not None else None,
-        "local": None,
+        "status": "ok" if own else "left out",
+        "federated": own.get("federated"),
+        "local": own.get("local"),
         "pooled": metrics_from_summary(pooled[name]) if pooled and name in pooled else None,
     }
-    if scores is not None and "local" in scores:
-        site["local"] = metrics_from_summary(scores["local"])
-    return site
 
 
 def _mean(metrics: list[Metrics]) -> dict[str, float | None]:
@@ -152,7 +153,7 @@ def _delta(federated: Metrics, pooled: Metrics | None) -> dict[str, float | None
 
 
 def _curves(outcome: Outcome, pooled: Mapping[str, Summary] | None) -> dict[str, Any]:
-    federated = _total(outcome, "test")
+    federated = outcome.summaries["test"]
     by_training = {"federated": federated, "pooled": sum_of(pooled) if pooled else None}
     return {
         "calibration": {
@@ -161,7 +162,7 @@ def _curves(outcome: Outcome, pooled: Mapping[str, Summary] | None) -> dict[str,
         },
         "caseload": {
             name: None if summary is None else _points(caseload_curve(summary))
-            for name, summary in {**by_training, "rule": _total(outcome, "rule")}.items()
+            for name, summary in {**by_training, "rule": outcome.summaries["rule"]}.items()
         },
     }
 
@@ -183,9 +184,7 @@ def _warnings(outcome: Outcome) -> list[str]:
     for site, meta in outcome.hello.items():
         if not meta["n_train"]:
             warnings.append(f"site {site} has no learner to train on")
-        if (
-            site in outcome.scores
-            and metrics_from_summary(outcome.scores[site]["test"])["roc_auc"] is None
-        ):
+        own = outcome.metrics.get(site)
+        if own is not None and own["federated"]["roc_auc"] is None:
             warnings.append(f"site {site} has test learners of one class only, or none")
     return warnings

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,14 +19,17 @@ import numpy.typing as npt
 
 from edufed.config import Job
 from edufed.config.job import FedPerSettings
-from edufed.features import design_names
+from edufed.features import FEATURES, design_names
+from edufed.features.cohort import BINS
+from edufed.metrics import BINS as METRIC_BINS
 from edufed.metrics import metrics_from_summary
 from edufed.models import build_model, get_weights, personal_names
-from edufed.wire import SUM, WEIGHT, Arrays, prefixed, unprefixed
+from edufed.share import Share
+from edufed.wire import SUM, WEIGHT, Arrays, prefixed
 from server.aggregation import aggregate, build_strategy
-from server.exchange import Exchange, Reply
 from server.federation import Federation
 from server.progress import Step
+from server.summation import Combined, Summation, build_summation
 
 Summary = npt.NDArray[np.float64]
 
@@ -54,11 +58,12 @@ class Outcome:
     rounds: list[Round]
     best_round: int
     stopped_by: str
-    scores: dict[str, Arrays]  # site -> its test summaries: test, rule, perhaps local
+    summaries: Arrays  # over all sites' test learners: test, rule
+    metrics: dict[str, dict[str, Any]]  # site -> its own: federated, perhaps local
     phases: list[tuple[str, float]] = field(default_factory=list)
 
 
-def run(federation: Federation, expected: int) -> Outcome:
+def run(federation: Federation, expected: int, roster: Mapping[str, bytes]) -> Outcome:
     """Run the scenario up to the evaluation of the chosen model.
 
     Parameters
@@ -66,6 +71,8 @@ def run(federation: Federation, expected: int) -> Outcome:
     federation : Federation
     expected : int
         How many nodes to wait for.
+    roster : mapping of str to bytes
+        The federation's sites and their Ed25519 public keys, for secure aggregation.
 
     Raises
     ------
@@ -79,20 +86,22 @@ def run(federation: Federation, expected: int) -> Outcome:
     nodes = federation.connect(expected)
     clock.lap("waiting")
     progress(Step("features", f"{len(nodes)} sites read their records"))
-    hello = {site: reply.meta for site, reply in federation.greet(nodes).items()}
+    greeted = federation.greet(nodes)
+    hello = {site: reply.meta for site, reply in greeted.items()}
     clock.lap("features")
+    summation = build_summation(federation, greeted, roster)
 
     cohorts = sorted({course for meta in hello.values() for course in meta["courses"]})
     progress(Step("statistics", f"sums over {len(hello)} sites and {len(cohorts)} courses"))
-    sums = _sums(federation, cohorts)
+    sums = _sums(summation, cohorts)
     clock.lap("statistics")
 
-    training = _Training(federation, cohorts, sums)
+    training = _Training(federation, summation, cohorts, sums)
     training.run()
     clock.lap("training")
 
     progress(Step("evaluation", f"scoring the model of round {training.best_round}"))
-    scores = training.evaluate(local=job.research)
+    scored = training.evaluate(local=job.research)
     clock.lap("evaluation")
     return Outcome(
         hello=hello,
@@ -102,7 +111,8 @@ def run(federation: Federation, expected: int) -> Outcome:
         rounds=training.rounds,
         best_round=training.best_round,
         stopped_by=training.stopped_by,
-        scores=scores,
+        summaries=scored.total.sums,
+        metrics={site: meta["metrics"] for site, meta in scored.metas.items()},
         phases=phases,
     )
 
@@ -119,20 +129,34 @@ class _Clock:
         self.last = now
 
 
-def _sums(federation: Federation, cohorts: list[str]) -> Arrays:
+def _sums(summation: Summation, cohorts: list[str]) -> Arrays:
+    """Return the sums behind cohort ranks and scaling, over all sites."""
     nothing: Arrays = {}
-    replies, _ = federation.ask("query.statistics", {"cohorts": cohorts}, lambda _: nothing)
-    return {
-        name: np.sum([reply.arrays[name] for reply in replies.values()], axis=0)
-        for name in ("counts", "moments")
-    }
+    like = Share(
+        sums={
+            "counts": np.zeros((len(cohorts), len(FEATURES), BINS), dtype=np.int64),
+            "moments": np.zeros((3, len(FEATURES))),
+        }
+    )
+    asked = {"cohorts": cohorts}
+    return summation.collect("query.statistics", asked, lambda _: nothing, like).total.sums
+
+
+#: What every site adds to the judgement of a model on validation learners.
+_VALIDATION: Arrays = {
+    "valid": np.zeros((2, METRIC_BINS, 3)),
+    "loss_valid": np.zeros(2),
+}
+_TEST: Arrays = {"test": np.zeros((2, METRIC_BINS, 3)), "rule": np.zeros((2, METRIC_BINS, 3))}
 
 
 class _Training:
     """The round loop: best model so far, convergence, and which sites have the sums."""
 
-    def __init__(self, federation: Federation, cohorts: list[str], sums: Arrays) -> None:
-        self.federation, self.job = federation, federation.job
+    def __init__(
+        self, federation: Federation, summation: Summation, cohorts: list[str], sums: Arrays
+    ) -> None:
+        self.federation, self.job, self.summation = federation, federation.job, summation
         self.cohorts, self.sums = cohorts, sums
         self.prepared: set[str] = set()
         self.rounds: list[Round] = []
@@ -145,40 +169,33 @@ class _Training:
         strategy = build_strategy(self.job.strategy)
         total = self.job.scenario.rounds
         for number in range(1, total + 1):
-            replies, outcome = self._ask("train.horizontal", number, self._check_update)
+            like = Share(self.weights, sums=_VALIDATION)
+            combined = self._ask("train.horizontal", number, like)
             if number > 1:
-                self._judge(replies)
+                self._judge(combined)
                 if number - 1 - self.best_round >= self.job.scenario.patience:
                     self.stopped_by = "converged"
                     return
-            updates = [
-                (unprefixed(WEIGHT, reply.arrays), float(reply.meta["n_train"]))
-                for reply in replies.values()
-            ]
+            # Under secure aggregation there is the sites' mean alone.
+            local = list(combined.shares.values()) or [combined.total]
+            updates = [(share.means, share.weight) for share in local]
             self.weights = aggregate(strategy, number, self.weights, updates)
             self.weights_round = number
+            cost = combined.cost
             self.rounds.append(
-                Round(
-                    number,
-                    outcome.seconds,
-                    outcome.messages,
-                    outcome.bytes_up,
-                    outcome.bytes_down,
-                )
+                Round(number, cost.seconds, cost.messages, cost.bytes_up, cost.bytes_down)
             )
-            self._tell(number, total, len(replies))
+            self._tell(number, total, len(combined.metas))
 
-    def _judge(self, replies: dict[str, Reply]) -> None:
+    def _judge(self, combined: Combined) -> None:
         """Note how good the latest model is, and keep it if it is the best yet."""
         latest = self.rounds[-1]
-        held = sum(reply.meta["n_valid"] for reply in replies.values())
+        loss, held = combined.total.sums["loss_valid"].tolist()
         if not held:
             self.best_round, self.best_weights = latest.number, self.weights
             return
-        total = sum(reply.meta["loss_valid"] * reply.meta["n_valid"] for reply in replies.values())
-        latest.loss = total / held
-        summary = np.sum([reply.arrays["valid"] for reply in replies.values()], axis=0)
-        latest.roc_auc = metrics_from_summary(summary)["roc_auc"]
+        latest.loss = loss / held
+        latest.roc_auc = metrics_from_summary(combined.total.sums["valid"])["roc_auc"]
         if latest.loss < self.best_loss - self.job.scenario.min_improvement:
             self.best_loss, self.best_round = latest.loss, latest.number
             self.best_weights = self.weights
@@ -190,49 +207,29 @@ class _Training:
             Step("training", f"round {number}: {sites} sites{quality}", number, total)
         )
 
-    def evaluate(self, local: bool) -> dict[str, Arrays]:
+    def evaluate(self, local: bool) -> Combined:
         """Score the latest model on validation learners, then the best one on test learners."""
+        like = Share(sums=_VALIDATION | _TEST)
         if self.stopped_by == "rounds":
             # The last round's model has not been scored by a later round.
-            replies, _ = self._ask("evaluate.horizontal", None, _check_scores, local=False)
-            self._judge(replies)
+            self._judge(self._ask("evaluate.horizontal", None, like, local=False))
         self.weights, self.weights_round = self.best_weights, self.best_round
-        replies, _ = self._ask("evaluate.horizontal", None, _check_scores, local=local)
-        return {site: reply.arrays for site, reply in replies.items()}
+        return self._ask("evaluate.horizontal", None, like, local=local)
 
-    def _ask(
-        self, kind: str, number: int | None, check: Any, **meta: Any
-    ) -> tuple[dict[str, Reply], Exchange]:
+    def _ask(self, kind: str, number: int | None, like: Share, **meta: Any) -> Combined:
         """Send the current model; and the sums to those sites that do not have them yet."""
         model = prefixed(WEIGHT, self.weights)
         both = model | prefixed(SUM, self.sums)
-        replies, outcome = self.federation.ask(
+        combined = self.summation.collect(
             kind,
             {"model_round": self.weights_round, "cohorts": self.cohorts, **meta},
             lambda site: model if site in self.prepared else both,
+            like,
             number,
-            check,
         )
         # A site that failed may have lost them: it gets them again.
-        self.prepared = set(replies)
-        return replies, outcome
-
-    def _check_update(self, reply: Reply) -> str | None:
-        weights = unprefixed(WEIGHT, reply.arrays)
-        if set(weights) != set(self.weights):
-            return "its update has other layers than the model"
-        for name, array in self.weights.items():
-            if weights[name].shape != array.shape:
-                return f"its update of {name} has shape {weights[name].shape}, not {array.shape}"
-            if not np.isfinite(weights[name]).all():
-                return f"its update of {name} holds NaN or infinity"
-        return None
-
-
-def _check_scores(reply: Reply) -> str | None:
-    if not all(np.isfinite(array).all() for array in reply.arrays.values()):
-        return "its scores hold NaN or infinity"
-    return None
+        self.prepared = set(combined.metas)
+        return combined
 
 
 def _initial_weights(job: Job) -> Arrays:

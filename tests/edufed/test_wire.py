@@ -29,7 +29,7 @@ def test_what_is_packed_is_unpacked(meta: dict, arrays: dict) -> None:
     assert got_meta == meta
     assert got.keys() == arrays.keys()
     for name, array in arrays.items():
-        assert got[name].dtype == array.dtype
+        assert (got[name].dtype, got[name].shape) == (array.dtype, array.shape)
         np.testing.assert_array_equal(got[name], array)
     assert size(content) >= sum(array.nbytes for array in arrays.values())
 

@@ -1,0 +1,84 @@
+"""A site's share of a federation-wide sum, sent as the job's privacy settings ask.
+
+The coordinator's half: `server/summation.py`. Without secure aggregation the share travels as it
+is. With it, the coordinator gets a masked vector, and learns the sum alone; what the site keeps
+for that is in its state folder, since another process may answer the next message.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from clients.site import Site
+from edufed.config.job import Job, SecAggSettings
+from edufed.privacy.secagg import SecAggPlan, SecAggSite
+from edufed.privacy.secret_file import read_secret, write_secret
+from edufed.share import Share, to_arrays, to_vector
+from edufed.wire import Arrays
+
+#: Names under which secure aggregation's own messages travel.
+ADVERT, REQUEST, DEPOSIT, MASKED, OPENED = "advert", "request", "deposit", "masked", "opened"
+
+
+def secure_plan(job: Job, roster: dict[str, bytes]) -> SecAggPlan:
+    """Return the plan of a job's secure sums, from this site's own roster."""
+    assert isinstance(job.privacy, SecAggSettings)
+    return SecAggPlan.of(job.id, roster, job.secure_sums, job.privacy.threshold)
+
+
+def advert(site: Site, job: Job) -> Arrays:
+    """Return this site's signed key for the job's secure sums; nothing where it has none."""
+    if not isinstance(job.privacy, SecAggSettings):
+        return {}
+    member = SecAggSite(secure_plan(job, site.roster(job)), site.name, site.identity())
+    message = member.advertise()
+    _keep(site, job, member)
+    return {ADVERT: _bytes(message)}
+
+
+def deposit(site: Site, job: Job, arrays: Arrays) -> Arrays:
+    """Check everybody's keys against the roster, and deposit sealed shares of this site's."""
+    member = _member(site, job)
+    message = member.share(arrays[REQUEST].tobytes())
+    _keep(site, job, member)
+    return {DEPOSIT: _bytes(message)}
+
+
+def contribute(site: Site, job: Job, share: Share, arrays: Arrays) -> Arrays:
+    """Return `share` as it is to travel: in clear, or masked for the round in `arrays`."""
+    if not isinstance(job.privacy, SecAggSettings):
+        return to_arrays(share)
+    member = _member(site, job)
+    message = member.mask(arrays[REQUEST].tobytes(), to_vector(share))
+    _keep(site, job, member)
+    return {MASKED: _bytes(message)}
+
+
+def unmask(site: Site, job: Job, arrays: Arrays) -> Arrays:
+    """Open one share for each site: of its self mask, or, where it dropped, of its pair key."""
+    member = _member(site, job)
+    message = member.unmask(arrays[REQUEST].tobytes())
+    _keep(site, job, member)
+    return {OPENED: _bytes(message)}
+
+
+def _member(site: Site, job: Job) -> SecAggSite:
+    plan = secure_plan(job, site.roster(job))
+    return SecAggSite.load(plan, site.name, site.identity(), read_secret(_file(site, job)))
+
+
+def _keep(site: Site, job: Job, member: SecAggSite) -> None:
+    """Store the member's counters before its answer leaves: they forbid a second answer."""
+    file = _file(site, job)
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_secret(file, member.dump())
+
+
+def _file(site: Site, job: Job) -> Path:
+    return site.store.folder / "jobs" / job.id / "secagg.key"
+
+
+def _bytes(message: bytes) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
+    return np.frombuffer(message, dtype=np.uint8)
