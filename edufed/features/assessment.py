@@ -10,12 +10,17 @@ DUE = (*MARKS, "outcomes.resource_id", "resources.course_id", "resources.due")
 
 
 def outcomes_sql(cutoff: float) -> str:
-    """SQL for one row per assessment handed in by the cutoff; of several tries the last."""
+    """SQL for one row per assessment handed in by the cutoff; of several tries the last.
+
+    Scores and weights become millionths and times seconds, so that their sums are exact and the
+    same in any order.
+    """
     return f"""
         CREATE OR REPLACE TEMP TABLE at_cutoff_outcomes AS
-        SELECT row, m.resource_id, "time", score, due, weight, row_number() OVER (
-                PARTITION BY row ORDER BY "time", due, m.resource_id, score
-            ) AS place
+        SELECT row, m.resource_id, "time",
+            round(1e6 * score)::INTEGER AS score, round(1e6 * weight)::BIGINT AS weight,
+            round(86400 * ("time" - due))::INTEGER AS late,
+            row_number() OVER (PARTITION BY row ORDER BY "time", due, m.resource_id, score) AS place
         FROM (
             SELECT learner_id, course_id, resource_id, "time", score
             FROM all_outcomes WHERE kind = 'assessment' AND "time" <= {cutoff}
@@ -30,29 +35,30 @@ def outcomes_sql(cutoff: float) -> str:
 
 
 def assessment_sql(cutoff: float) -> str:
-    """SQL for the family, one row per row of the population.
-
-    Sums of scores run in the order of handing in, so that they come out the same to the bit.
-    """
+    """SQL for the family, one row per row of the population."""
     return f"""
         WITH handed_in AS (
             SELECT row,
                 count("time") AS submitted,
-                list(score ORDER BY place) FILTER (score IS NOT NULL) AS scores,
-                list(score * weight ORDER BY place) FILTER (score * weight IS NOT NULL) AS points,
-                list(weight ORDER BY place) FILTER (score * weight IS NOT NULL) AS weights,
-                list("time" - due ORDER BY place) FILTER (due IS NOT NULL) AS late,
-                max("time") AS last_time
+                sum(score) / count(score) / 1e6 AS score_mean,
+                sum(score * weight) / nullif(sum(weight) FILTER (score IS NOT NULL), 0) / 1e6
+                    AS score_weighted,
+                arg_max(score, place) / 1e6 AS score_last,
+                min(score) / 1e6 AS score_lowest,
+                CASE WHEN count(score) > 1
+                    THEN (arg_max(score, place) - arg_min(score, place)) / 1e6 END AS score_change,
+                sum(late) / count(late) / 86400 AS lateness_days,
+                count(*) FILTER (late > 0) / nullif(count(late), 0) AS late_share,
+                -arg_max(late, place) / 86400 AS lead_last,
+                {cutoff} - max("time") AS days_since_submission
             FROM at_cutoff_part LEFT JOIN at_cutoff_outcomes USING (row) GROUP BY row
         ), expected AS (
             SELECT row, count(*) AS due, count(m."time") AS met,
-                list(grade ORDER BY r.due, r.resource_id) FILTER (grade IS NOT NULL) AS grades,
-                list(grade * r.weight ORDER BY r.due, r.resource_id)
-                    FILTER (grade * r.weight IS NOT NULL) AS points,
-                list(r.weight ORDER BY r.due, r.resource_id)
-                    FILTER (grade * r.weight IS NOT NULL) AS weights
+                sum(grade) / count(grade) / 1e6 AS score_of_due,
+                sum(grade * r.weight) / nullif(sum(r.weight) FILTER (grade IS NOT NULL), 0) / 1e6
+                    AS score_of_due_weighted
             FROM (
-                SELECT row, resource_id, due, weight
+                SELECT row, resource_id, round(1e6 * weight)::BIGINT AS weight
                 FROM at_cutoff_part JOIN all_resources USING (course_id)
                 WHERE due <= {cutoff}
             ) AS r
@@ -60,21 +66,8 @@ def assessment_sql(cutoff: float) -> str:
             LATERAL (SELECT CASE WHEN m."time" IS NULL THEN 0 ELSE m.score END AS grade)
             GROUP BY row
         )
-        SELECT row, submitted,
-            list_avg(scores) AS score_mean,
-            list_sum(h.points) / nullif(list_sum(h.weights), 0) AS score_weighted,
-            scores[-1] AS score_last,
-            list_min(scores) AS score_lowest,
-            CASE WHEN len(scores) > 1 THEN scores[-1] - scores[1] END AS score_change,
-            list_avg(grades) AS score_of_due,
-            list_sum(e.points) / nullif(list_sum(e.weights), 0) AS score_of_due_weighted,
-            met / e.due AS submitted_share,
-            e.due - met AS missed,
-            list_avg(late) AS lateness_days,
-            list_avg(list_transform(late, lambda x: (x > 0)::INTEGER)) AS late_share,
-            -late[-1] AS lead_last,
-            {cutoff} - last_time AS days_since_submission
-        FROM handed_in AS h LEFT JOIN expected AS e USING (row)
+        SELECT * EXCLUDE (due, met), met / due AS submitted_share, due - met AS missed
+        FROM handed_in LEFT JOIN expected USING (row)
     """
 
 

@@ -65,32 +65,46 @@ def rhythm_sql(cutoff: float, within_days: bool) -> str:
     weeks = min(WEEKS, last // 7 + 1)
     slots = range(weeks)
     sums = [
-        *(f"coalesce(sum(clicks) FILTER (back = {k}), 0) AS clicks_{k}" for k in slots),
-        *(f"count(*) FILTER (back = {k}) AS days_{k}" for k in slots),
-        *(f"coalesce(sum(clicks) FILTER (weekday = {k}), 0) AS weekday_{k}" for k in range(7)),
+        *(f"coalesce(any_value(clicks) FILTER (back = {k}), 0) AS clicks_{k}" for k in slots),
+        *(f"coalesce(any_value(days) FILTER (back = {k}), 0) AS days_{k}" for k in slots),
+    ]
+    by_weekday = [
+        f"coalesce(any_value(clicks) FILTER (weekday = {k}), 0) AS weekday_{k}" for k in range(7)
     ]
     clicks = [f"clicks_{k}" for k in slots]
     days = [f"days_{k}" for k in slots]
     weekdays = [f"weekday_{k}" for k in range(7)]
     weekly = [f"{clicks[k] if k < weeks else 'NULL'} AS clicks_week_{k + 1}" for k in range(WEEKS)]
     return f"""
-        WITH sums AS (
-            SELECT row, any_value("start") AS "start",
-                {", ".join(sums)},
-                count(*) FILTER (day >= 0) AS active_days,
-                count(*) FILTER (day < 0) AS days_before,
-                coalesce(sum(clicks) FILTER (day < 0), 0) AS clicks_before,
+        WITH weeks AS (
+            SELECT row, back, sum(clicks) AS clicks, count(*) AS days,
                 min(day) AS first_day, max(day) AS last_day,
-                min(day) FILTER (day >= 0) AS first_since,
-                max(day) FILTER (day >= 0) AS last_since,
-                max(gap) FILTER (day >= 0) AS widest_gap,
-                sum(gap * gap) FILTER (day >= 0) AS squared_gaps
-            FROM at_cutoff_part LEFT JOIN at_cutoff_days USING (row) GROUP BY row
+                max(gap) AS widest_gap, sum(gap * gap) AS squared_gaps
+            FROM at_cutoff_days GROUP BY row, back
+        ), sums AS (
+            SELECT row, any_value("start") AS "start",
+                {"".join(f"{column}, " for column in sums)}
+                coalesce(sum(days) FILTER (back IS NOT NULL), 0) AS active_days,
+                coalesce(sum(days) FILTER (back IS NULL), 0) AS days_before,
+                coalesce(sum(clicks) FILTER (back IS NULL), 0) AS clicks_before,
+                min(first_day) AS first_day, max(last_day) AS last_day,
+                min(first_day) FILTER (back IS NOT NULL) AS first_since,
+                max(last_day) FILTER (back IS NOT NULL) AS last_since,
+                max(widest_gap) FILTER (back IS NOT NULL) AS widest_gap,
+                sum(squared_gaps) FILTER (back IS NOT NULL) AS squared_gaps
+            FROM at_cutoff_part LEFT JOIN weeks USING (row) GROUP BY row
+        ), weekdays AS (
+            SELECT row, {", ".join(by_weekday)}
+            FROM at_cutoff_part
+            LEFT JOIN (
+                SELECT row, weekday, sum(clicks) AS clicks FROM at_cutoff_days GROUP BY row, weekday
+            ) USING (row)
+            GROUP BY row
         ), known AS (
             SELECT *,
                 coalesce("start", 0) AS begun,
                 CASE WHEN active_days > 1 THEN active_days - 1 END AS gaps
-            FROM sums
+            FROM sums JOIN weekdays USING (row)
         )
         SELECT row, active_days, days_before, clicks_before, coalesce(sessions, 0) AS sessions,
             first_day AS first_visit,
