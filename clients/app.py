@@ -72,7 +72,7 @@ def hello(message: Message, context: Context) -> Message:
     """Answer with counts, course ids, and the quality of the records."""
     from clients import horizontal
 
-    return _answer(message, context, lambda site, job, _meta, _arrays: horizontal.hello(site, job))
+    return _answer(message, context, horizontal.hello)
 
 
 @app.query("statistics")

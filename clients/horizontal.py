@@ -51,7 +51,7 @@ class UnpreparedError(Exception):
     """The site lacks the federation's sums: it joined late, or lost its state."""
 
 
-def hello(site: Site, job: Job) -> Answer:
+def hello(site: Site, job: Job, meta: Mapping[str, Any], _arrays: Arrays) -> Answer:
     """Say what the site has for this job: counts and course ids, no learner."""
     started = time.monotonic()
     learners = site.learners(job.task.cutoff_day)
@@ -70,7 +70,7 @@ def hello(site: Site, job: Job) -> Answer:
         ],
         "quality": learners.quality,
         "seconds_features": seconds,
-    }, advert(site, job)
+    }, advert(site, job, resumed=bool(meta["resumed"]))
 
 
 def send_statistics(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> Answer:

@@ -28,9 +28,12 @@ def secure_plan(job: Job, roster: dict[str, bytes]) -> SecAggPlan:
     return SecAggPlan.of(job.id, roster, job.secure_sums, job.privacy.threshold)
 
 
-def advert(site: Site, job: Job) -> Arrays:
-    """Return this site's signed key for the job's secure sums; nothing where it has none."""
-    if not isinstance(job.privacy, SecAggSettings):
+def advert(site: Site, job: Job, resumed: bool) -> Arrays:
+    """Return this site's signed key for the job's secure sums; nothing where it has none.
+
+    A job that goes on goes on with the keys it has.
+    """
+    if resumed or not isinstance(job.privacy, SecAggSettings):
         return {}
     member = SecAggSite(secure_plan(job, site.roster(job)), site.name, site.identity())
     message = member.advertise()

@@ -9,7 +9,7 @@ from flwr.app import Array, ArrayRecord, Message, MetricRecord, RecordDict
 from flwr.serverapp.strategy import FedAdam, FedAvg, FedProx
 
 from edufed.config.job import FedAdamSettings, FedProxSettings, StrategySettings
-from edufed.wire import Arrays
+from edufed.wire import Arrays, prefixed, unprefixed
 
 WEIGHT = "num-examples"
 
@@ -56,6 +56,19 @@ def aggregate(
     return {
         name: aggregated[name].numpy().astype(current[name].dtype, copy=False) for name in current
     }
+
+
+def memory(strategy: FedAvg) -> Arrays:
+    """Return what a strategy remembers from round to round: FedAdam's two moments."""
+    if not isinstance(strategy, FedAdam) or strategy.m_t is None or strategy.v_t is None:
+        return {}
+    return prefixed("m/", strategy.m_t) | prefixed("v/", strategy.v_t)
+
+
+def recall(strategy: FedAvg, kept: Arrays) -> None:
+    """Give a strategy back what `memory` returned."""
+    if isinstance(strategy, FedAdam) and kept:
+        strategy.m_t, strategy.v_t = unprefixed("m/", kept), unprefixed("v/", kept)
 
 
 @dataclass(frozen=True)

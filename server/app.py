@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,15 +11,19 @@ from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
 from edufed.config import Job, job_from_run_config, simulated_sites
+from edufed.config.job import DeploymentSettings
+from edufed.identity import load_roster
 from edufed.privacy.simulated import simulated_roster
 from edufed.published import PublishedModel, save_published
-from server.federation import Federation
+from server.checkpoint import Checkpoint
+from server.federation import Federation, JobError
 from server.progress import Progress, Step
 from server.publication import describe, publish
 from server.report.horizontal import build_report
 from server.strategies import horizontal
 
-log = logging.getLogger("edufed.coordinator")
+#: Holds the one line that says why a job failed.
+FAILED = "failed.txt"
 
 app = ServerApp()
 
@@ -34,8 +38,20 @@ class Finished:
     seconds: float
 
 
-def run_job(grid: Grid, job: Job, progress: Progress) -> Finished:
+def run_job(
+    grid: Grid, job: Job, roster: dict[str, bytes], folder: Path, progress: Progress
+) -> Finished:
     """Run a job's scenario on the nodes of a Flower run, and publish its model to the sites.
+
+    Parameters
+    ----------
+    grid : flwr.serverapp.Grid
+    job : Job
+    roster : dict of str to bytes
+        The federation's sites and their Ed25519 public keys.
+    folder : pathlib.Path
+        The job's own: its checkpoint is kept here, and one that is there is gone on from.
+    progress : callable
 
     Raises
     ------
@@ -44,31 +60,50 @@ def run_job(grid: Grid, job: Job, progress: Progress) -> Finished:
     """
     started = time.monotonic()
     federation = Federation(grid, job, progress)
-    sites = [site.name for site in simulated_sites(job)]
-    outcome = horizontal.run(federation, len(sites), simulated_roster(sites))
+    checkpoint = Checkpoint(folder / "checkpoint", job.id)
+    outcome = horizontal.run(federation, len(roster), roster, checkpoint)
     report = build_report(federation, outcome, time.monotonic() - started)
     model = describe(federation, outcome, report)
     progress(Step("publishing", "every site keeps the model"))
     before = time.monotonic()
     publish(federation, outcome, model)
     outcome.phases.append(("publishing", time.monotonic() - before))
+    checkpoint.forget()
     return Finished(federation, outcome, model, time.monotonic() - started)
 
 
 @app.main()
 def main(grid: Grid, context: Context) -> None:
-    """Run under `flwr run`: settings from the run's config, steps into the log."""
+    """Run a job that `edufed run` submitted, or that `flwr run` started; steps go to the log.
+
+    Deployed, the coordinator's process says in its environment where jobs are kept and which
+    sites there are. Under `flwr run` the sites are simulated.
+    """
     # Drawing is imported with the report alone: matplotlib takes a second.
     from server.report.write import write_report
 
     job = job_from_run_config(dict(context.run_config))
-    finished = run_job(grid, job, _log_step)
-    folder = Path(job.out)
+    if isinstance(job.federation, DeploymentSettings):
+        folder = Path(os.environ["EDUFED_JOBS"]) / job.id
+        roster = load_roster(Path(os.environ["EDUFED_ROSTER"])).signing_keys()
+    else:
+        folder = Path(job.out)
+        roster = simulated_roster(site.name for site in simulated_sites(job))
+    failed = folder / FAILED
+    failed.unlink(missing_ok=True)
+    try:
+        finished = run_job(grid, job, roster, folder, _print_step)
+    except JobError as error:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        failed.write_text(f"{error}\n", encoding="utf-8")
+        print(f"job {job.id} failed: {error}", flush=True)
+        raise
     save_published(finished.model, folder / "model")
     report = build_report(finished.federation, finished.outcome, finished.seconds)
     written = write_report(report, folder, job.language)
-    log.info("report: %s", written.html.resolve())
+    print(f"report: {written.html.resolve()}", flush=True)
 
 
-def _log_step(step: Step) -> None:
-    log.info("%s: %s", step.phase, step.text)
+def _print_step(step: Step) -> None:
+    count = f" [{step.done}/{step.total}]" if step.total else ""
+    print(f"{step.phase}{count}: {step.text}", flush=True)

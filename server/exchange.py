@@ -36,6 +36,8 @@ class Exchange:
         By node id: one line why a site gave no usable answer.
     refused : set of int
         Those of `failures` whose site's policy said no.
+    silent : set of int
+        Those of `failures` from which nothing came: they may be back later.
     sites : dict of int to str
         What each node that answered calls itself.
     seconds : float
@@ -46,6 +48,7 @@ class Exchange:
     replies: dict[int, Reply] = field(default_factory=dict)
     failures: dict[int, str] = field(default_factory=dict)
     refused: set[int] = field(default_factory=set)
+    silent: set[int] = field(default_factory=set)
     sites: dict[int, str] = field(default_factory=dict)
     seconds: float = 0.0
     messages: int = 0
@@ -80,6 +83,7 @@ def exchange(
     waiting = dict(zip(grid.push_messages(messages), contents, strict=False))
     unsent = list(contents)[len(waiting) :]
     outcome.failures.update(dict.fromkeys(unsent, "the message could not be sent"))
+    outcome.silent.update(unsent)
     outcome.messages = len(waiting)
     while waiting and time.monotonic() - started < timeout_s:
         for message in grid.pull_messages(list(waiting)):
@@ -89,6 +93,7 @@ def exchange(
         if waiting:
             time.sleep(POLL_S)
     outcome.failures.update(dict.fromkeys(waiting.values(), f"no answer within {timeout_s:g} s"))
+    outcome.silent.update(waiting.values())
     outcome.seconds = time.monotonic() - started
     return outcome
 
@@ -98,6 +103,7 @@ def _take(outcome: Exchange, node: int, message: Message) -> None:
         # Flower's own text may quote an exception of the site's code: keep its first line.
         reason = (message.error.reason or "unknown error").splitlines()[0][:200]
         outcome.failures[node] = f"the site's process failed: {reason}"
+        outcome.silent.add(node)
         return
     outcome.bytes_up += size(message.content)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from flwr.serverapp import Grid
 
@@ -14,12 +14,19 @@ from edufed.wire import Arrays, pack
 from server.exchange import Exchange, Reply, exchange
 from server.progress import Progress, Step
 
+T = TypeVar("T")
+#: Seconds before a question is asked again that too few sites answered.
+AGAIN_S = 5.0
 #: Seconds between two looks whether more sites have connected.
 CONNECT_POLL_S = 0.2
 
 
 class JobError(Exception):
     """The job cannot go on; one line says why and what to do."""
+
+
+class TooFewError(JobError):
+    """Too few sites answered, but some of them may only be away: it may be tried again."""
 
 
 @dataclass
@@ -54,18 +61,21 @@ class Federation:
     _job_json: dict[str, Any] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._job_json = self.job.model_dump(mode="json")
+        self._job_json = self.job.for_sites()
 
     def connect(self, expected: int) -> list[int]:
         """Wait until as many nodes are connected as are expected, then return their ids."""
         started = time.monotonic()
         timeout = self.job.scenario.round_timeout_s
         nodes: list[int] = []
+        told = -1
         while time.monotonic() - started < timeout:
             nodes = sorted(self.grid.get_node_ids())
-            self.progress(
-                Step("waiting", f"{len(nodes)} of {expected} sites connected", len(nodes), expected)
-            )
+            if len(nodes) != told:
+                told = len(nodes)
+                self.progress(
+                    Step("waiting", f"{told} of {expected} sites connected", told, expected)
+                )
             if len(nodes) >= expected:
                 return nodes
             time.sleep(CONNECT_POLL_S)
@@ -76,9 +86,21 @@ class Federation:
             f" {self.job.scenario.min_sites}; start more sites, or lower scenario.min_sites"
         )
 
-    def greet(self, nodes: list[int]) -> dict[str, Reply]:
-        """Ask all nodes `hello`; those that answer are the job's sites from now on."""
-        content = pack({"job": self._job_json})
+    def greet(self, nodes: list[int], resumed: bool = False) -> dict[str, Reply]:
+        """Ask all nodes `hello`; those that answer are the job's sites from now on.
+
+        Parameters
+        ----------
+        nodes : list of int
+        resumed : bool
+            The job goes on after it was cut off: sites keep what they have of it.
+
+        Raises
+        ------
+        JobError
+            Fewer than `scenario.min_sites` gave a usable answer.
+        """
+        content = pack({"job": self._job_json, "resumed": resumed})
         outcome = self._ask("query.hello", dict.fromkeys(nodes, content))
         answers: dict[str, Reply] = {}
         for node, reply in sorted(outcome.replies.items()):
@@ -175,6 +197,24 @@ class Federation:
         reasons = list(outcome.failures.values())
         first = f": {reasons[0]}" if reasons else ""
         more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
-        raise JobError(
-            f"{len(answers)} sites answered and scenario.min_sites is {least}{first}{more}"
-        )
+        kind = TooFewError if outcome.silent else JobError
+        raise kind(f"{len(answers)} sites answered and scenario.min_sites is {least}{first}{more}")
+
+    def patiently(self, attempt: Callable[[], T]) -> T:
+        """Try again while too few sites answer, as long as `scenario.wait_s` allows.
+
+        Raises
+        ------
+        JobError
+            Time is up, or trying again could not help.
+        """
+        deadline = time.monotonic() + self.job.scenario.wait_s
+        while True:
+            try:
+                return attempt()
+            except TooFewError as error:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise
+                self.progress(Step("waiting", f"{error}; trying again for {left:.0f} s more"))
+                time.sleep(min(AGAIN_S, left))

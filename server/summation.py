@@ -17,9 +17,12 @@ from edufed.config.job import SecAggSettings
 from edufed.privacy.secagg import SecAggError, SecAggPlan, SecAggSum
 from edufed.share import Share, combined_from_vector, from_arrays, layout
 from edufed.wire import Arrays
+from server.checkpoint import Checkpoint
 from server.exchange import Exchange, Reply
 from server.federation import Federation, JobError
 
+#: Name of the checkpoint of secure aggregation.
+SECAGG = "secagg"
 ADVERT, REQUEST, DEPOSIT, MASKED, OPENED = "advert", "request", "deposit", "masked", "opened"
 
 
@@ -74,7 +77,10 @@ class Summation(Protocol):
 
 
 def build_summation(
-    federation: Federation, greeted: Mapping[str, Reply], roster: Mapping[str, bytes]
+    federation: Federation,
+    greeted: Mapping[str, Reply],
+    roster: Mapping[str, bytes],
+    checkpoint: Checkpoint,
 ) -> Summation:
     """Return the way of adding up that the job asks for, set up with the sites that greeted.
 
@@ -85,6 +91,8 @@ def build_summation(
         Answers to `hello`.
     roster : mapping of str to bytes
         The federation's sites and their Ed25519 public keys.
+    checkpoint : Checkpoint
+        Where secure aggregation keeps what a resumed job needs.
 
     Raises
     ------
@@ -92,7 +100,7 @@ def build_summation(
         Secure aggregation cannot be set up among these sites.
     """
     if isinstance(federation.job.privacy, SecAggSettings):
-        return SecureSum(federation, greeted, roster)
+        return SecureSum(federation, greeted, roster, checkpoint)
     return PlainSum(federation)
 
 
@@ -132,24 +140,33 @@ class SecureSum:
 
     Parameters
     ----------
-    federation, greeted, roster
+    federation, greeted, roster, checkpoint
         As `build_summation`.
     """
 
     def __init__(
-        self, federation: Federation, greeted: Mapping[str, Reply], roster: Mapping[str, bytes]
+        self,
+        federation: Federation,
+        greeted: Mapping[str, Reply],
+        roster: Mapping[str, bytes],
+        checkpoint: Checkpoint,
     ) -> None:
         settings = federation.job.privacy
         assert isinstance(settings, SecAggSettings)
-        self.federation = federation
+        self.federation, self.checkpoint = federation, checkpoint
+        saved = checkpoint.load(SECAGG)
         try:
             plan = SecAggPlan.of(
                 federation.job.id, roster, federation.job.secure_sums, settings.threshold
             )
+            if saved is not None:
+                self.protocol = SecAggSum.load(plan, saved[1]["state"].tobytes())
+                return
             self.protocol = SecAggSum(plan)
             for reply in greeted.values():
                 self.protocol.add_advert(reply.arrays[ADVERT].tobytes())
             self._share_keys()
+            self._keep()
         except (SecAggError, KeyError) as error:
             raise JobError(f"secure aggregation: {error}") from None
 
@@ -166,6 +183,10 @@ class SecureSum:
             if len(replies) == len(asked):
                 return
 
+    def _keep(self) -> None:
+        state = np.frombuffer(self.protocol.dump(), dtype=np.uint8)
+        self.checkpoint.save(SECAGG, {}, {"state": state})
+
     def collect(
         self,
         kind: str,
@@ -177,6 +198,7 @@ class SecureSum:
         """Collect as `Summation.collect` says, in two exchanges."""
         try:
             request = {REQUEST: _array(self.protocol.mask_request(layout(like).size))}
+            self._keep()  # a number that a site may have answered is never used again
             together: dict[int, Arrays] = {}
 
             def arrays_with_request(site: str) -> Arrays:

@@ -18,8 +18,8 @@ app = typer.Typer(
 Overrides = Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE ...", show_default=False)]
 
 
-@app.command()
-def run(settings: Overrides = None) -> None:
+@app.command("run")
+def run_command(settings: Overrides = None) -> None:
     """Run a job: compose conf/ with the settings, train, evaluate, write the report.
 
     Groups: scenario, task, data, model, strategy, privacy, federation. For example
@@ -28,27 +28,83 @@ def run(settings: Overrides = None) -> None:
 
     trains early warning across the 13 regions of OULAD and writes runs/first/report.html.
     """
-    from edufed.cli.run import run as run_command
+    from edufed.cli.run import run
 
-    run_command(settings or [])
+    run(settings or [])
 
 
 @app.command("check-site")
-def check_site(settings: Overrides = None) -> None:
+def check_site_command(settings: Overrides = None) -> None:
     """Check a site's data: edufed check-site site=FILE [out=DIR] [language=zh]."""
     from edufed.cli.check_site import command
 
     command(settings or [])
 
 
-@app.command()
-def predict(settings: Overrides = None) -> None:
+@app.command("predict")
+def predict_command(settings: Overrides = None) -> None:
     """Score a site's own learners: edufed predict site=FILE model=DIR out=FILE [language=zh].
 
     Writes each learner's risk and the three features that raise it most to a CSV or Parquet
     file at the site, readable by its owner alone.
     """
     from edufed.cli.predict import command
+
+    command(settings or [])
+
+
+@app.command("server")
+def server_command(settings: Overrides = None) -> None:
+    """Run the coordinator in the foreground: edufed server settings=FILE."""
+    from edufed.cli.server import command
+
+    command(settings or [])
+
+
+@app.command("client")
+def client_command(settings: Overrides = None) -> None:
+    """Run a site in the foreground: edufed client site=FILE."""
+    from edufed.cli.client import command
+
+    command(settings or [])
+
+
+@app.command("status")
+def status_command(settings: Overrides = None) -> None:
+    """Show which sites are connected and how the jobs stand: edufed status settings=FILE."""
+    from edufed.cli.status import command
+
+    command(settings or [])
+
+
+@app.command("stop")
+def stop_command(
+    job: Annotated[str, typer.Argument(metavar="JOB", help="The job's id, as edufed run said it.")],
+    settings: Overrides = None,
+) -> None:
+    """End a running job: edufed stop JOB settings=FILE. What it has written stays."""
+    from edufed.cli.stop import command
+
+    command(job, settings or [])
+
+
+@app.command("keys")
+def keys_command(
+    action: Annotated[
+        str, typer.Argument(metavar="ACTION", help="init, request, add, remove or renew.")
+    ],
+    settings: Overrides = None,
+) -> None:
+    """Make and enrol keys; docs/deployment.md has it step by step."""
+    from edufed.cli.keys import command
+
+    command(action, settings or [])
+
+
+@app.command("audit")
+def audit_command(settings: Overrides = None) -> None:
+    """Check a site's audit log: edufed audit verify site=FILE [head=FILE]."""
+    from edufed.cli.audit import command
 
     command(settings or [])
 
@@ -81,8 +137,16 @@ def _exit_code(error: Exception) -> int | None:
     if isinstance(error, SettingsError | DataError):
         return 2
     # Loaded only by commands that use them: compared by name, so that --help stays quick.
-    expected = {"JobError", "TrainingError", "StoreError", "PolicyRefusalError"}
-    return 1 if type(error).__name__ in expected else None
+    expected = {
+        "AuditError",
+        "CoordinatorError",
+        "IdentityError",
+        "JobError",
+        "PolicyRefusalError",
+        "StoreError",
+        "TrainingError",
+    }
+    return 1 if expected.intersection(kind.__name__ for kind in type(error).__mro__) else None
 
 
 def _fail(line: str, code: int) -> None:

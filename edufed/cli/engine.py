@@ -7,6 +7,7 @@ import os
 import threading
 
 from edufed.config import Job
+from edufed.config.job import SimulationSettings
 
 
 class Engine:
@@ -17,6 +18,7 @@ class Engine:
     """
 
     def __init__(self, job: Job) -> None:
+        assert isinstance(job.federation, SimulationSettings)
         cores = os.cpu_count() or 1
         self._cpus = max(cores, int(job.federation.cpus_per_site))
         self._failure: Exception | None = None

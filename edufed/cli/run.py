@@ -8,8 +8,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from edufed.cli.arguments import keywords
 from edufed.cli.engine import Engine
 from edufed.config import Job, SettingsError, compose_job, simulated_sites
+from edufed.config.job import DeploymentSettings
 
 
 def run(overrides: Sequence[str]) -> None:
@@ -22,7 +24,12 @@ def run(overrides: Sequence[str]) -> None:
     JobError
         Too few sites could take part.
     """
-    job = compose_job(overrides)
+    job = _resumed(overrides) or compose_job(overrides)
+    if isinstance(job.federation, DeploymentSettings):
+        from edufed.cli.deploy import deploy
+
+        deploy(job)
+        return
     simulated_sites(job)
     _check_data(job)
     with _alone_in(Path(job.out)):
@@ -31,6 +38,20 @@ def run(overrides: Sequence[str]) -> None:
         from edufed.cli.carry_out import carry_out
 
         carry_out(job, engine)
+
+
+def _resumed(overrides: Sequence[str]) -> Job | None:
+    """Return the job that ``resume=JOB`` names; None where none is asked for."""
+    if not any(override.startswith("resume=") for override in overrides):
+        return None
+    given = keywords(overrides, ("resume", "federation", "federation.settings", "out"))
+    if given["federation"] != "deployment":
+        raise SettingsError(
+            "resume: only jobs with federation=deployment are cut off; run it again"
+        )
+    from edufed.cli.deploy import submitted
+
+    return submitted(given["resume"], given["federation.settings"], given["out"])
 
 
 def _check_data(job: Job) -> None:

@@ -67,6 +67,7 @@ def serve(settings: CoordinatorSettings) -> None:
     supervisor = Supervisor(log)
     environment = flower_environment(settings.state) | {
         "EDUFED_JOBS": str(settings.jobs),
+        "EDUFED_ROSTER": str(settings.keys / "roster.yaml"),
         "FLWR_SUPEREXEC_TASK_POLL_INTERVAL": str(_RUN_POLL_S),
     }
     superlink = Child("superlink", lambda: _superlink(settings), environment)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from pathlib import Path
 from typing import Any, cast
 
 from flwr.app import Context
@@ -13,6 +14,8 @@ from flwr.simulation import run_simulation
 from clients.app import app as client_app
 from edufed.cli.engine import Engine
 from edufed.config import Job, simulated_sites
+from edufed.config.job import SimulationSettings
+from edufed.privacy.simulated import simulated_roster
 from server.app import Finished, run_job
 from server.progress import Progress
 
@@ -25,22 +28,24 @@ def simulate(job: Job, engine: Engine, progress: Progress) -> Finished:
     JobError
         Too few sites could take part.
     """
+    assert isinstance(job.federation, SimulationSettings)
+    roster = simulated_roster(site.name for site in simulated_sites(job))
     finished: list[Finished] = []
     stopped = threading.Event()
     server_app = ServerApp()
 
     @server_app.main()
     def main(grid: Grid, _context: Context) -> None:
-        finished.append(run_job(cast(Grid, _Until(stopped, grid)), job, progress))
+        until = cast(Grid, _Until(stopped, grid))
+        finished.append(run_job(until, job, roster, Path(job.out), progress))
 
     logging.getLogger("flwr").setLevel(logging.CRITICAL)
-    sites = len(simulated_sites(job))
     engine.wait()
     try:
         run_simulation(
             server_app=server_app,
             client_app=client_app,
-            num_supernodes=sites,
+            num_supernodes=len(roster),
             backend_config={
                 "client_resources": {"num_cpus": job.federation.cpus_per_site, "num_gpus": 0.0}
             },

@@ -19,7 +19,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from pydantic import ValidationError
 
 from edufed.config.errors import SettingsError, one_line, unknown_key
-from edufed.config.job import Job
+from edufed.config.job import Job, SimulationSettings
 
 #: Beside the packages, in a checkout, an installed wheel and a Flower App Bundle alike.
 FOLDER = Path(__file__).resolve().parents[2] / "conf"
@@ -41,6 +41,10 @@ def compose_job(overrides: Sequence[str]) -> Job:
     for override in overrides:
         if "=" not in override and not override.startswith("~"):
             raise SettingsError(f"{override!r} is not a setting; write KEY=VALUE")
+    if "federation=deployment" in overrides and not any(
+        o.startswith("privacy=") for o in overrides
+    ):
+        overrides = [*overrides, "privacy=secagg"]
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(config_dir=str(FOLDER), version_base="1.3"):
@@ -60,7 +64,13 @@ def _anchored(job: Job) -> Job:
 
     files = [str(Path(file).expanduser().absolute()) for file in job.data.files]
     data = job.data.model_copy(update={"path": anchor(job.data.path), "files": files})
-    federation = job.federation.model_copy(update={"state": anchor(job.federation.state)})
+    own = job.federation
+    here = (
+        {"state": anchor(own.state)}
+        if isinstance(own, SimulationSettings)
+        else {"settings": anchor(own.settings)}
+    )
+    federation = own.model_copy(update=here)
     return job.model_copy(update={"out": anchor(job.out), "data": data, "federation": federation})
 
 

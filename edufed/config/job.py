@@ -22,6 +22,7 @@ class HorizontalSettings(Settings):
     min_improvement: NotNegative  # a validation loss counts as better only by this much
     min_sites: PositiveInt  # fewer answers than this, and the job does not go on
     round_timeout_s: PositiveFloat  # a site that takes longer is left out of that round
+    wait_s: NotNegative  # how long to wait, trying again, while fewer than min_sites answer
 
 
 class EarlyWarningSettings(Settings):
@@ -159,11 +160,19 @@ class SimulationSettings(Settings):
     state: str | None  # where the simulated sites keep state; default: OUT/sites
 
 
+class DeploymentSettings(Settings):
+    """Sites as processes of their own, reached through the coordinator on this machine."""
+
+    name: Literal["deployment"]
+    settings: str  # YAML of `edufed server`
+
+
 ModelSettings = Annotated[LogisticSettings | MlpSettings, Field(discriminator="name")]
 StrategySettings = Annotated[
     FedAvgSettings | FedProxSettings | FedAdamSettings | FedPerSettings,
     Field(discriminator="name"),
 ]
+FederationSettings = Annotated[SimulationSettings | DeploymentSettings, Field(discriminator="name")]
 PrivacySettings = Annotated[NoPrivacy | SecAggSettings, Field(discriminator="name")]
 
 
@@ -176,7 +185,7 @@ class Job(Settings):
     model: ModelSettings
     strategy: StrategySettings
     privacy: PrivacySettings
-    federation: SimulationSettings
+    federation: FederationSettings
     seed: Annotated[int, Field(ge=0)]
     research: bool  # compute the pooled and local-only baselines as well
     language: Literal["en", "zh"]  # of report.html and messages to people
@@ -186,7 +195,16 @@ class Job(Settings):
     @property
     def secure_sums(self) -> int:
         """Most federation-wide sums that the job can ask for: its rounds and a few around them."""
-        return self.scenario.rounds + 8
+        return self.scenario.rounds + 16
+
+    def for_sites(self) -> dict[str, Any]:
+        """Return the job as it travels: deployed, without what only the coordinator's disk has."""
+        said = self.model_dump(mode="json")
+        if isinstance(self.federation, DeploymentSettings):
+            said["out"] = said["federation"]["settings"] = ""
+            said["data"] |= {"path": None, "adapter": {}, "sites": [], "files": []}
+            said["data"] |= {"regions": None}
+        return said
 
     @model_validator(mode="after")
     def _possible_together(self) -> Job:

@@ -9,7 +9,7 @@ import yaml
 from pydantic import Field, PositiveInt, ValidationError
 
 from edufed.config.errors import Settings, SettingsError, one_line
-from edufed.config.job import Job
+from edufed.config.job import Job, SimulationSettings
 
 
 class Policy(Settings):
@@ -68,7 +68,9 @@ def simulated_sites(job: Job) -> list[SiteSettings]:
     tables are. A deployed site never calls this.
     """
     data = job.data
-    state = Path(job.federation.state or Path(job.out) / "sites")
+    federation = job.federation
+    assert isinstance(federation, SimulationSettings)
+    state = Path(federation.state or Path(job.out) / "sites")
     if data.files:
         sites = [load_site(Path(file)) for file in data.files]
         names = [site.name for site in sites]

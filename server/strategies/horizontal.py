@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -25,13 +25,18 @@ from edufed.metrics import BINS as METRIC_BINS
 from edufed.metrics import metrics_from_summary
 from edufed.models import build_model, get_weights, personal_names
 from edufed.share import Share
-from edufed.wire import SUM, WEIGHT, Arrays, prefixed
-from server.aggregation import aggregate, build_strategy
+from edufed.wire import SUM, WEIGHT, Arrays, prefixed, unprefixed
+from server.aggregation import aggregate, build_strategy, memory, recall
+from server.checkpoint import Checkpoint
 from server.federation import Federation
 from server.progress import Step
 from server.summation import Combined, Summation, build_summation
 
 Summary = npt.NDArray[np.float64]
+
+
+#: Name of the checkpoint of training.
+TRAINING = "training"
 
 
 @dataclass
@@ -63,7 +68,9 @@ class Outcome:
     phases: list[tuple[str, float]] = field(default_factory=list)
 
 
-def run(federation: Federation, expected: int, roster: Mapping[str, bytes]) -> Outcome:
+def run(
+    federation: Federation, expected: int, roster: Mapping[str, bytes], checkpoint: Checkpoint
+) -> Outcome:
     """Run the scenario up to the evaluation of the chosen model.
 
     Parameters
@@ -73,6 +80,8 @@ def run(federation: Federation, expected: int, roster: Mapping[str, bytes]) -> O
         How many nodes to wait for.
     roster : mapping of str to bytes
         The federation's sites and their Ed25519 public keys, for secure aggregation.
+    checkpoint : Checkpoint
+        Written after every round; where it holds one, the job goes on from there.
 
     Raises
     ------
@@ -85,18 +94,23 @@ def run(federation: Federation, expected: int, roster: Mapping[str, bytes]) -> O
 
     nodes = federation.connect(expected)
     clock.lap("waiting")
+    saved = checkpoint.load(TRAINING)
     progress(Step("features", f"{len(nodes)} sites read their records"))
-    greeted = federation.greet(nodes)
-    hello = {site: reply.meta for site, reply in greeted.items()}
+    greeted = federation.patiently(lambda: federation.greet(nodes, resumed=saved is not None))
     clock.lap("features")
-    summation = build_summation(federation, greeted, roster)
+    summation = build_summation(federation, greeted, roster, checkpoint)
+    if saved is not None:
+        training = _Training.resume(federation, summation, checkpoint, *saved)
+        progress(Step("training", f"going on after round {training.weights_round}"))
+    else:
+        hello = {site: reply.meta for site, reply in greeted.items()}
+        cohorts = sorted({course for meta in hello.values() for course in meta["courses"]})
+        progress(Step("statistics", f"sums over {len(hello)} sites and {len(cohorts)} courses"))
+        sums = federation.patiently(lambda: _sums(summation, cohorts))
+        clock.lap("statistics")
+        training = _Training(federation, summation, checkpoint, hello, cohorts, sums)
+        training.save()
 
-    cohorts = sorted({course for meta in hello.values() for course in meta["courses"]})
-    progress(Step("statistics", f"sums over {len(hello)} sites and {len(cohorts)} courses"))
-    sums = _sums(summation, cohorts)
-    clock.lap("statistics")
-
-    training = _Training(federation, summation, cohorts, sums)
     training.run()
     clock.lap("training")
 
@@ -104,9 +118,9 @@ def run(federation: Federation, expected: int, roster: Mapping[str, bytes]) -> O
     scored = training.evaluate(local=job.research)
     clock.lap("evaluation")
     return Outcome(
-        hello=hello,
-        cohorts=cohorts,
-        sums=sums,
+        hello=training.hello,
+        cohorts=training.cohorts,
+        sums=training.sums,
         weights=training.best_weights,
         rounds=training.rounds,
         best_round=training.best_round,
@@ -154,9 +168,17 @@ class _Training:
     """The round loop: best model so far, convergence, and which sites have the sums."""
 
     def __init__(
-        self, federation: Federation, summation: Summation, cohorts: list[str], sums: Arrays
+        self,
+        federation: Federation,
+        summation: Summation,
+        checkpoint: Checkpoint,
+        hello: dict[str, dict[str, Any]],
+        cohorts: list[str],
+        sums: Arrays,
     ) -> None:
         self.federation, self.job, self.summation = federation, federation.job, summation
+        self.checkpoint, self.hello = checkpoint, hello
+        self.strategy = build_strategy(self.job.strategy)
         self.cohorts, self.sums = cohorts, sums
         self.prepared: set[str] = set()
         self.rounds: list[Round] = []
@@ -165,10 +187,55 @@ class _Training:
         self.weights, self.weights_round = _initial_weights(self.job), 0
         self.best_weights = self.weights
 
+    def save(self) -> None:
+        """Write down all that a coordinator needs to go on from here."""
+        totals = self.federation.totals
+        meta = {
+            "hello": self.hello,
+            "cohorts": self.cohorts,
+            "rounds": [asdict(entry) for entry in self.rounds],
+            "weights_round": self.weights_round,
+            "best_round": self.best_round,
+            "best_loss": None if math.isinf(self.best_loss) else self.best_loss,
+            "totals": asdict(totals),
+            "exclusions": self.federation.exclusions,
+            "refusals": self.federation.refusals,
+        }
+        arrays = (
+            prefixed("now/", self.weights)
+            | prefixed("best/", self.best_weights)
+            | prefixed("sums/", self.sums)
+            | prefixed("strategy/", memory(self.strategy))
+        )
+        self.checkpoint.save(TRAINING, meta, arrays)
+
+    @classmethod
+    def resume(
+        cls,
+        federation: Federation,
+        summation: Summation,
+        checkpoint: Checkpoint,
+        meta: dict[str, Any],
+        arrays: Arrays,
+    ) -> _Training:
+        """Return training as it stood after the last round that was finished."""
+        sums = unprefixed("sums/", arrays)
+        self = cls(federation, summation, checkpoint, meta["hello"], meta["cohorts"], sums)
+        self.weights, self.weights_round = unprefixed("now/", arrays), meta["weights_round"]
+        self.best_weights, self.best_round = unprefixed("best/", arrays), meta["best_round"]
+        self.best_loss = math.inf if meta["best_loss"] is None else meta["best_loss"]
+        self.rounds = [Round(**entry) for entry in meta["rounds"]]
+        recall(self.strategy, unprefixed("strategy/", arrays))
+        for name, value in meta["totals"].items():
+            setattr(federation.totals, name, getattr(federation.totals, name) + value)
+        federation.exclusions[:0] = meta["exclusions"]
+        federation.refusals[:0] = meta["refusals"]
+        return self
+
     def run(self) -> None:
-        strategy = build_strategy(self.job.strategy)
+        """Go on from the round after the last one, until convergence or the last round."""
         total = self.job.scenario.rounds
-        for number in range(1, total + 1):
+        for number in range(self.weights_round + 1, total + 1):
             like = Share(self.weights, sums=_VALIDATION)
             combined = self._ask("train.horizontal", number, like)
             if number > 1:
@@ -179,12 +246,13 @@ class _Training:
             # Under secure aggregation there is the sites' mean alone.
             local = list(combined.shares.values()) or [combined.total]
             updates = [(share.means, share.weight) for share in local]
-            self.weights = aggregate(strategy, number, self.weights, updates)
+            self.weights = aggregate(self.strategy, number, self.weights, updates)
             self.weights_round = number
             cost = combined.cost
             self.rounds.append(
                 Round(number, cost.seconds, cost.messages, cost.bytes_up, cost.bytes_down)
             )
+            self.save()
             self._tell(number, total, len(combined.metas))
 
     def _judge(self, combined: Combined) -> None:
@@ -220,12 +288,14 @@ class _Training:
         """Send the current model; and the sums to those sites that do not have them yet."""
         model = prefixed(WEIGHT, self.weights)
         both = model | prefixed(SUM, self.sums)
-        combined = self.summation.collect(
-            kind,
-            {"model_round": self.weights_round, "cohorts": self.cohorts, **meta},
-            lambda site: model if site in self.prepared else both,
-            like,
-            number,
+        combined = self.federation.patiently(
+            lambda: self.summation.collect(
+                kind,
+                {"model_round": self.weights_round, "cohorts": self.cohorts, **meta},
+                lambda site: model if site in self.prepared else both,
+                like,
+                number,
+            )
         )
         # A site that failed may have lost them: it gets them again.
         self.prepared = set(combined.metas)
