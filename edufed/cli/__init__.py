@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -102,7 +102,10 @@ def keys_command(
 
 
 @app.command("audit")
-def audit_command(settings: Overrides = None) -> None:
+def audit_command(
+    action: Annotated[Literal["verify"], typer.Argument(help="verify: is the log whole?")],
+    settings: Overrides = None,
+) -> None:
     """Check a site's audit log: edufed audit verify site=FILE [head=FILE]."""
     from edufed.cli.audit import command
 
