@@ -107,6 +107,7 @@ def audit_command(
     settings: Overrides = None,
 ) -> None:
     """Check a site's audit log: edufed audit verify site=FILE [head=FILE]."""
+    assert action == "verify"
     from edufed.cli.audit import command
 
     command(settings or [])
