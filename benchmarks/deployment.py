@@ -147,7 +147,7 @@ def measure_edufed(folder: Path, job: Job) -> Line:
             for site in SITES
         ]
         federation.wait_for_sites()
-        run = submit(federation.settings, job.model_dump_json(), job.id)
+        run = submit(federation.settings, json.dumps(job.for_sites()), job.id)
         federation.finish(run)
     finally:
         federation.stop()
@@ -195,7 +195,7 @@ def measure_stock(folder: Path, job: Job, columns: int, rounds: int) -> list[Lin
         for way, share in (("stock, train", 0.0), ("stock, train and evaluate", 1.0)):
             result = folder / f"result-{share:g}.json"
             config: dict[str, str | int | float] = {
-                "job": job.model_dump_json(),
+                "job": json.dumps(job.for_sites()),
                 "columns": columns,
                 "sites": len(SITES),
                 "rounds": rounds,
@@ -303,7 +303,8 @@ def main(
             [
                 *("data=province", f"data.regions={len(SITES)}", f"out={folder / 'out'}"),
                 *(f"scenario.rounds={rounds}", f"scenario.patience={rounds}"),
-                *("research=false", "federation=deployment"),
+                *("research=false", "privacy=none", "federation=deployment"),
+                f"federation.settings={folder / 'edufed' / 'coordinator.yaml'}",
             ]
         )
         lines = [measure_edufed(folder / "edufed", job)]

@@ -100,7 +100,7 @@ class AuditLog:
         Parameters
         ----------
         head : str, optional
-            ``NUMBER HASH`` as noted elsewhere earlier: that entry must still be there.
+            Hash of an entry as noted elsewhere earlier: that entry must still be there.
 
         Raises
         ------
@@ -115,10 +115,8 @@ class AuditLog:
                     raise AuditError(f"{self.file}: entry {number} does not follow the one before")
                 before = entry.hash
             self._check_head(entries[-1] if entries else None)
-        if head is not None:
-            noted = {f"{entry.number} {entry.hash}" for entry in entries}
-            if head.strip() not in noted:
-                raise AuditError(f"{self.file}: the entry noted earlier is not there")
+        if head is not None and head not in {entry.hash for entry in entries}:
+            raise AuditError(f"{self.file}: the entry noted earlier is not there")
         return entries
 
     def _entries(self) -> Iterator[Entry]:

@@ -27,7 +27,6 @@ class CoordinatorSettings(Settings):
     operator token in `keys`.
     """
 
-    name: Literal["deployment"] = "deployment"
     listen: Address = "0.0.0.0:9092"
     admin_port: PositiveInt = 9093
     keys: Path = Path("keys")  # made by edufed keys init

@@ -6,45 +6,40 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edufed.cli.arguments import keywords
+from edufed.config import SettingsError
 from edufed.deployment import load_site_node
 
 
-def command(arguments: Sequence[str]) -> None:
-    """Run `edufed audit verify site=FILE [head=FILE]`.
+def command(action: str, arguments: Sequence[str]) -> None:
+    """Run `edufed audit verify site=FILE [head=HASH]`.
 
-    `head` is a copy of ``audit.head`` that was kept elsewhere: the log must still hold that entry.
+    `head` is what an earlier verification printed: the log must still hold that entry.
 
     Raises
     ------
     AuditError
         The log was tampered with or is damaged.
     SettingsError
-        A file is missing, or a setting is wrong.
+        The action is unknown, a file is missing, or a setting is wrong.
     """
+    if action != "verify":
+        raise SettingsError(f"unknown action {action!r}; known here: verify")
     given = keywords(arguments, ["site"], ["head"])
-    head = Path(given["head"]) if "head" in given else None
-    print(verify(load_site_node(Path(given["site"])).state / "audit.jsonl", head))
+    log = load_site_node(Path(given["site"])).state / "audit.jsonl"
+    print(verify(log, given.get("head")))
 
 
-def verify(log: Path, head: Path | None = None) -> str:
+def verify(log: Path, head: str | None = None) -> str:
     """Check a log and say in one line what it holds.
 
     Raises
     ------
     AuditError
         The log was tampered with or is damaged.
-    SettingsError
-        The copy of the head cannot be read.
     """
     from clients.audit import AuditLog
-    from edufed.config.errors import SettingsError
 
-    try:
-        noted = head.read_text() if head is not None else None
-    except (OSError, UnicodeDecodeError):
-        raise SettingsError(f"{head}: cannot be read; give a copy of audit.head") from None
-    entries = AuditLog(log).verify(noted)
+    entries = AuditLog(log).verify(head)
     if not entries:
         return f"{log}: no entries"
-    last = entries[-1]
-    return f"{log}: {len(entries)} entries, whole; head: {last.number} {last.hash}"
+    return f"{log}: {len(entries)} entries, whole; head={entries[-1].hash}"

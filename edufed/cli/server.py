@@ -47,8 +47,8 @@ def serve(settings: CoordinatorSettings) -> None:
     """Run the coordinator until SIGTERM or SIGINT.
 
     SIGHUP has the roster read again, so that sites enrolled meanwhile may connect. Jobs run in
-    processes of their own with ``EDUFED_JOBS`` in their environment: the folder in which each
-    job keeps what it writes in a folder named by its id.
+    processes of their own with ``EDUFED_JOBS`` in their environment, the folder in which each
+    job keeps what it writes in a folder named by its id, and ``EDUFED_ROSTER``, the roster's file.
 
     Raises
     ------
