@@ -118,6 +118,7 @@ def _stamp(settings: SiteSettings, cutoff: float) -> str:
         FEATURE_VERSION,
         version("edufed"),
         json.dumps(settings.adapter, sort_keys=True, default=str),
+        json.dumps(settings.policy.data.columns()),
         repr(cutoff),
     ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
@@ -140,7 +141,8 @@ def _learners(settings_json: str, cutoff: float, stamp: str) -> Learners:
 
 def _build(settings: SiteSettings, cutoff: float) -> Arrays:
     records = open_adapter(settings.adapter, settings.folder).read(cutoff)
-    cleaned, quality = clean(records, settings.state / "quarantine")
+    allowed = settings.policy.data.columns()
+    cleaned, quality = clean(records, settings.state / "quarantine", allowed)
     matrix = build(cleaned, cutoff)
     return {
         "values": matrix.values,

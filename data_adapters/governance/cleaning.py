@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,16 @@ from data_adapters.governance.checks import literal
 from data_adapters.governance.quality import QualityReport, TableQuality
 from data_adapters.governance.table import TableCheck, rows_of
 from data_adapters.governance.views import part_from_others
+from data_adapters.governance.withhold import withhold
 from edufed.records import TABLES, DataError, LearningRecords
 
 _OURS = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException)
 
 
 def clean(
-    records: LearningRecords, folder: Path | None = None
+    records: LearningRecords,
+    folder: Path | None = None,
+    allowed: Mapping[str, Collection[str]] | None = None,
 ) -> tuple[LearningRecords, QualityReport]:
     """Check records as an adapter read them.
 
@@ -35,6 +38,8 @@ def clean(
         `source_rejects(table_name, reason, rows)`: rows that never became a record.
     folder : pathlib.Path, optional
         Where rejected rows are kept, at the site. Without one they are only counted.
+    allowed : mapping of str to collection of str, optional
+        Canonical columns by table that jobs may use; the others go before the checks.
 
     Returns
     -------
@@ -56,6 +61,9 @@ def clean(
     hashed = hashlib.sha256(records.fingerprint.encode())
     with _Reading(present[0]):
         part_from_others(connection, present)
+    if allowed is not None:
+        withhold(records, allowed)
+        present = records.present()
     for table in present:
         with _Reading(table):
             check = TableCheck(connection, table, known_learners="learners" in quality)

@@ -6,17 +6,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import Field, PositiveInt, ValidationError
+from pydantic import Field, ValidationError
 
 from edufed.config.errors import Settings, SettingsError, one_line
 from edufed.config.job import Job, SimulationSettings
-
-
-class Policy(Settings):
-    """What this site allows. Enforced at the site before any data is touched."""
-
-    max_rejected_share: Annotated[float, Field(ge=0, le=1)] = 0.5
-    min_learners: PositiveInt = 10  # fewer eligible learners than this: take no part
+from edufed.config.policy import Policy
 
 
 class SiteSettings(Settings):
