@@ -23,6 +23,8 @@ from typing import Any
 
 from edufed.private_files import write_private
 
+#: Name of the log in a site's state folder.
+FILE_NAME = "audit.jsonl"
 #: What stands in the place of the hash before the first entry.
 GENESIS = "0" * 64
 _KEYS = {"number", "time", "event", "details", "before", "hash"}

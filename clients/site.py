@@ -92,22 +92,34 @@ class Site:
         return _learners(self.settings.model_dump_json(), cutoff, _stamp(self.settings, cutoff))
 
 
-def open_site(node_config: dict[str, Any], job: Job) -> Site:
-    """Find which site this process is.
+def real_site(node_config: dict[str, Any]) -> Site | None:
+    """Return the site whose YAML the SuperNode was started with; None in a simulation.
 
-    Deployed, the SuperNode was started with the path of the site's YAML. In a simulation the
-    data group lists the sites and Flower numbers the nodes.
+    Raises
+    ------
+    SettingsError
+        The YAML is wrong.
+    """
+    if "site" not in node_config:
+        return None
+    return Site(load_site(Path(str(node_config["site"]))))
+
+
+def open_site(node_config: dict[str, Any], job: Job) -> Site:
+    """Find which site this process is: a real one, or one that the job's simulation lists.
 
     Raises
     ------
     SettingsError
         Neither is the case, or the YAML is wrong.
     """
-    if "site" in node_config:
-        return Site(load_site(Path(str(node_config["site"]))))
-    if "partition-id" in node_config:
-        return Site(simulated_sites(job)[int(node_config["partition-id"])])
-    raise SettingsError("this node has no site: start it by edufed client site=FILE")
+    site = real_site(node_config)
+    if site is not None:
+        return site
+    if "partition-id" not in node_config:
+        raise SettingsError("this node has no site: start it by edufed client site=FILE")
+    # Flower numbers the nodes of a simulation from 0.
+    return Site(simulated_sites(job)[int(node_config["partition-id"])])
 
 
 def _stamp(settings: SiteSettings, cutoff: float) -> str:
