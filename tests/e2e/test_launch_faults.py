@@ -72,16 +72,20 @@ def test_a_killed_site_leaves_no_process_and_starts_again(federation: Launched) 
     federation.wait_for_sites("north", "south")
 
 
-def test_a_killed_superlink_is_started_again_and_takes_new_jobs(federation: Launched) -> None:
-    server = running(federation, "server")
-    run = federation.start("cut", step("query.slow", 60, seconds=20), sites=2)
-    wait_until(lambda: status_of(federation, run) == "running", what="the run")
+def test_a_killed_superlink_is_started_again_and_its_run_goes_on(federation: Launched) -> None:
+    server, north = running(federation, "server"), running(federation, "north")
+    received = north.text().count("Received successfully")
+    run = federation.start(
+        "cut", step("query.slow", 60, seconds=6), step("query.hello", 60), sites=2
+    )
+    wait_until(lambda: north.text().count("Received successfully") > received, what="message")
     os.kill(server.child("edufed.gate"), signal.SIGKILL)
     wait_until(lambda: "superlink ended (signal 9)" in server.text(), what="noticing")
     wait_until(lambda: is_up(federation.settings), 60, "the SuperLink")
-    federation.wait_for_sites("north", "south", timeout_s=90)
-    (taken,) = federation.run("next", step("query.hello", 60), sites=2)
-    assert set(taken["answers"]) == {"north", "south"}
+    wait_until(lambda: status_of(federation, run) == "finished", 90, "the end of the run")
+    for taken in federation.answers("cut"):
+        assert {answer["site"] for answer in taken["answers"].values()} == {"north", "south"}
+    assert len(federation.answers("cut")) == 2
 
 
 def status_of(federation: Launched, run: int) -> str:
