@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edufed.cli.arguments import keywords
-from edufed.config import SettingsError
 from edufed.deployment import load_site_node
 
 
-def command(action: str, arguments: Sequence[str]) -> None:
+def command(arguments: Sequence[str]) -> None:
     """Run `edufed audit verify site=FILE [head=HASH]`.
 
     `head` is what an earlier verification printed: the log must still hold that entry.
@@ -20,13 +19,12 @@ def command(action: str, arguments: Sequence[str]) -> None:
     AuditError
         The log was tampered with or is damaged.
     SettingsError
-        The action is unknown, a file is missing, or a setting is wrong.
+        The file is missing, or a setting is wrong.
     """
-    if action != "verify":
-        raise SettingsError(f"unknown action {action!r}; known here: verify")
+    from clients.audit import FILE_NAME
+
     given = keywords(arguments, ["site"], ["head"])
-    log = load_site_node(Path(given["site"])).state / "audit.jsonl"
-    print(verify(log, given.get("head")))
+    print(verify(load_site_node(Path(given["site"])).state / FILE_NAME, given.get("head")))
 
 
 def verify(log: Path, head: str | None = None) -> str:

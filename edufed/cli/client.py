@@ -62,7 +62,11 @@ class _Site:
         self.supervisor = Supervisor(self.log)
         environment = flower_environment(site.state)
         self.supernode = Child(
-            "supernode", self._supernode_command, environment, on_line=self._note_node_id
+            "supernode",
+            self._supernode_command,
+            environment,
+            on_exit=self._supernode_ended,
+            on_line=self._note_node_id,
         )
         self.worker = Child("worker", self._worker_command, environment, self._worker_ended)
 
@@ -104,12 +108,13 @@ class _Site:
         ]
 
     def _worker_command(self) -> list[str]:
+        from clients.audit import FILE_NAME
         from clients.worker import WorkerSettings
 
         settings = WorkerSettings(
             address=self.address,
             folder=str(self.run_folder),
-            audit=str(self.site.state / "audit.jsonl"),
+            audit=str(self.site.state / FILE_NAME),
             approved=list(self.site.node.approved_bundles),
             once=self.site.node.worker == "subprocess",
         )
@@ -119,6 +124,14 @@ class _Site:
     def _worker_ended(self, status: int) -> None:
         how = f"signal {-status}" if status < 0 else f"status {status}"
         self._answer(f"the site's worker ended ({how}) while it was answering")
+
+    def _supernode_ended(self, _status: int) -> None:
+        """End the worker too: what it was to answer died with the SuperNode."""
+        from clients.worker import Claim
+
+        self.supervisor.stop_child(self.worker)
+        Claim.drop(self.run_folder)
+        self.port = _free_port()
 
     def _watch_deadline(self) -> None:
         """End a worker that is still busy when the coordinator no longer waits."""

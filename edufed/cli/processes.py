@@ -207,11 +207,11 @@ class Supervisor:
         group = child.process.pid
         end = time.monotonic() + _ORPHANS_S
         # The number stays taken as long as the group has a member: it cannot be another's yet.
-        while (
-            _signal_group(group, 0) and time.monotonic() < end and child.process.poll() is not None
-        ):
+        while _signal_group(group, 0):
+            if child.process.poll() is None or time.monotonic() > end:
+                _signal_group(group, signal.SIGKILL)
+                break
             time.sleep(_TICK_S / 4)
-        _signal_group(group, signal.SIGKILL)
         child.process.wait()
         if child._reader is not None:
             child._reader.join(timeout=1.0)
