@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NoReturn
 
 import typer
 
@@ -125,7 +125,11 @@ def main() -> None:
     try:
         app()
     except KeyboardInterrupt:
-        _fail("interrupted", 130)
+        _interrupted()
+    except SystemExit as end:
+        if end.code == 130:  # what Typer makes of an interrupt
+            _interrupted()
+        raise
     except Exception as error:
         code = _exit_code(error)
         if code is None:
@@ -151,6 +155,12 @@ def _exit_code(error: Exception) -> int | None:
         "TrainingError",
     }
     return 1 if expected.intersection(kind.__name__ for kind in type(error).__mro__) else None
+
+
+def _interrupted() -> NoReturn:
+    """End now: a simulation leaves threads behind that wait for sites that are gone."""
+    print("edufed: interrupted", file=sys.stderr, flush=True)
+    os._exit(130)
 
 
 def _fail(line: str, code: int) -> None:
