@@ -46,7 +46,7 @@ def test_a_killed_supernode_comes_back_as_the_same_node(federation: Launched) ->
     north = running(federation, "north")
     received = north.text().count("Received successfully")
     run = federation.start(
-        "killed", step("query.slow", 15, seconds=10), step("query.hello", 60), sites=2
+        "killed", step("query.slow", 20, seconds=4), step("query.hello", 60), sites=2
     )
     wait_until(lambda: north.text().count("Received successfully") > received, what="message")
     os.kill(north.child("flower-supernode"), signal.SIGKILL)
