@@ -34,6 +34,7 @@ from edufed.metrics import metrics_from_summary, score_summary
 from edufed.models import RiskModel, build_model, get_weights, personal_names, set_weights
 from edufed.share import Share
 from edufed.tasks.early_warning import days_since_visit
+from edufed.updates import clip_update
 from edufed.wire import SUM, WEIGHT, Arrays, unprefixed
 
 Answer = tuple[dict[str, Any], Arrays]
@@ -99,6 +100,9 @@ def train(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> Answ
         seed=_seed(job, site.name, int(meta["model_round"])),
     )
     weights = keep_personal(site, job, model, int(meta["model_round"]) + 1)
+    if settings.max_update_norm is not None:
+        # Here too, as nobody else sees a single update under secure aggregation.
+        weights = clip_update(weights, unprefixed(WEIGHT, arrays), settings.max_update_norm)
     return {}, contribute(site, job, Share(weights, float(len(x)), sums), arrays)
 
 

@@ -5,10 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import cast
 
+import numpy as np
 from flwr.app import Array, ArrayRecord, Message, MetricRecord, RecordDict
-from flwr.serverapp.strategy import FedAdam, FedAvg, FedProx
+from flwr.serverapp.strategy import FedAdam, FedAvg, FedMedian, FedProx, FedTrimmedAvg, Krum
 
-from edufed.config.job import FedAdamSettings, FedProxSettings, StrategySettings
+from edufed.config.job import (
+    FedAdamSettings,
+    FedMedianSettings,
+    FedProxSettings,
+    FedTrimmedAvgSettings,
+    KrumSettings,
+    StrategySettings,
+)
+from edufed.updates import update_norm
 from edufed.wire import Arrays, prefixed, unprefixed
 
 WEIGHT = "num-examples"
@@ -28,6 +37,12 @@ def build_strategy(settings: StrategySettings) -> FedAvg:
         )
     if isinstance(settings, FedProxSettings):
         return FedProx(proximal_mu=settings.proximal_mu)
+    if isinstance(settings, FedMedianSettings):
+        return FedMedian()
+    if isinstance(settings, FedTrimmedAvgSettings):
+        return FedTrimmedAvg(beta=settings.beta)
+    if isinstance(settings, KrumSettings):
+        return Krum(num_malicious_nodes=settings.malicious_sites)
     return FedAvg()
 
 
@@ -50,12 +65,34 @@ def aggregate(
     if isinstance(strategy, FedAdam):
         # Flower sets this in configure_train, which would also choose nodes and send.
         strategy.current_arrays = current
+    origin: Arrays = {}
+    if isinstance(strategy, Krum):
+        # Flower takes distances as |x|^2 + |y|^2 - 2 xy: the steps alone, and in double precision,
+        # do not drown in the size of the weights that they start from.
+        origin = {name: array.astype(np.float64) for name, array in current.items()}
+        updates = [({n: a - origin[n] for n, a in model.items()}, w) for model, w in updates]
     replies = [_as_reply(arrays, weight) for arrays, weight in updates]
     aggregated, _ = strategy.aggregate_train(number, replies)
     assert aggregated is not None
     return {
-        name: aggregated[name].numpy().astype(current[name].dtype, copy=False) for name in current
+        name: (aggregated[name].numpy() + origin.get(name, 0)).astype(array.dtype, copy=False)
+        for name, array in current.items()
     }
+
+
+def beyond(bound: float | None, model: Arrays, current: Arrays) -> str | None:
+    """Say in one line why a site's model is too far from the one it was sent, or None.
+
+    Parameters
+    ----------
+    bound : float or None
+        `strategy.max_update_norm`.
+    model, current : dict of arrays
+        The same names and shapes.
+    """
+    if bound is None or (norm := update_norm(model, current)) <= bound:
+        return None
+    return f"its update has norm {norm:.4g}, more than strategy.max_update_norm ({bound:g})"
 
 
 def memory(strategy: FedAvg) -> Arrays:

@@ -17,6 +17,7 @@ from edufed.config.job import SecAggSettings
 from edufed.privacy.secagg import SecAggError, SecAggPlan, SecAggSum
 from edufed.share import Share, combined_from_vector, from_arrays, layout
 from edufed.wire import Arrays
+from server.aggregation import beyond
 from server.checkpoint import Checkpoint
 from server.exchange import Exchange, Reply
 from server.federation import Federation, JobError
@@ -66,7 +67,8 @@ class Summation(Protocol):
         kind, meta, arrays_for, number
             As `Federation.ask`.
         like : Share
-            Names, shapes and kinds of what is asked for.
+            Names, shapes and kinds of what is asked for. Its means are the model that the sites
+            were sent: where they can be seen, those too far from it are left out.
 
         Raises
         ------
@@ -124,7 +126,7 @@ class PlainSum:
             meta,
             arrays_for,
             number,
-            check=lambda reply: from_arrays(reply.arrays).fault(like),
+            check=lambda reply: self._fault(from_arrays(reply.arrays), like),
         )
         shares = {site: from_arrays(reply.arrays) for site, reply in replies.items()}
         return Combined(
@@ -133,6 +135,10 @@ class PlainSum:
             cost=cost,
             shares=shares,
         )
+
+    def _fault(self, share: Share, like: Share) -> str | None:
+        bound = self.federation.job.strategy.max_update_norm
+        return share.fault(like) or beyond(bound, share.means, like.means)
 
 
 class SecureSum:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from datetime import date
+from math import ceil
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
@@ -107,6 +109,7 @@ class LocalTraining(Settings):
     local_epochs: PositiveInt
     batch_size: PositiveInt
     learning_rate: PositiveFloat
+    max_update_norm: PositiveFloat | None  # the farthest (L2) that one round may move its model
 
 
 class FedAvgSettings(LocalTraining):
@@ -139,6 +142,52 @@ class FedPerSettings(LocalTraining):
     personal_layers: PositiveInt
 
 
+class RobustSettings(LocalTraining, ABC):
+    """A strategy that compares the sites' updates, and so withstands some poisoned ones."""
+
+    @property
+    @abstractmethod
+    def least_sites(self) -> int:
+        """Sites that a round needs, or one poisoned update may decide it."""
+
+
+class FedMedianSettings(RobustSettings):
+    """Median of each weight (Yin et al. 2018): withstands any fewer than half of the sites."""
+
+    name: Literal["fedmedian"]
+
+    @property
+    def least_sites(self) -> int:
+        """Sites that a round needs, or one poisoned update may decide it."""
+        return 3
+
+
+class FedTrimmedAvgSettings(RobustSettings):
+    """Trimmed mean of each weight (Yin et al. 2018): withstands a share `beta` of the sites."""
+
+    name: Literal["fedtrimmedavg"]
+    beta: Annotated[float, Field(gt=0, lt=0.5)]  # share of the sites left out at either end
+
+    @property
+    def least_sites(self) -> int:
+        """Sites that a round needs, or none is left out at either end."""
+        whole = ceil(1 / self.beta)
+        # As Flower rounds it: 49 * (1 / 49) falls short of 1.
+        return whole if int(self.beta * whole) else whole + 1
+
+
+class KrumSettings(RobustSettings):
+    """Krum (Blanchard et al. 2017): takes the one update that has the closest neighbours."""
+
+    name: Literal["krum"]
+    malicious_sites: PositiveInt  # how many it is to withstand
+
+    @property
+    def least_sites(self) -> int:
+        """Sites that a round needs: the paper's 2f + 3."""
+        return 2 * self.malicious_sites + 3
+
+
 class NoPrivacy(Settings):
     """Updates travel as they are (under TLS when deployed)."""
 
@@ -169,7 +218,13 @@ class DeploymentSettings(Settings):
 
 ModelSettings = Annotated[LogisticSettings | MlpSettings, Field(discriminator="name")]
 StrategySettings = Annotated[
-    FedAvgSettings | FedProxSettings | FedAdamSettings | FedPerSettings,
+    FedAvgSettings
+    | FedProxSettings
+    | FedAdamSettings
+    | FedPerSettings
+    | FedMedianSettings
+    | FedTrimmedAvgSettings
+    | KrumSettings,
     Field(discriminator="name"),
 ]
 FederationSettings = Annotated[SimulationSettings | DeploymentSettings, Field(discriminator="name")]
@@ -213,4 +268,19 @@ class Job(Settings):
                 "strategy=fedper keeps the last layer at the site, and model=logistic has no other;"
                 " choose model=mlp"
             )
+        if isinstance(self.strategy, RobustSettings):
+            self._withstands(self.strategy)
         return self
+
+    def _withstands(self, strategy: RobustSettings) -> None:
+        name = self.strategy.name
+        if self.privacy.name != "none":
+            raise ValueError(
+                f"strategy={name} compares single updates, which privacy={self.privacy.name} hides;"
+                " choose privacy=none, or another strategy with strategy.max_update_norm"
+            )
+        if self.scenario.min_sites < strategy.least_sites:
+            raise ValueError(
+                f"strategy={name} as set withstands nothing below {strategy.least_sites} sites;"
+                f" set scenario.min_sites={strategy.least_sites}"
+            )
