@@ -124,7 +124,8 @@ def check_site(settings: SiteSettings) -> SiteCheck:
         The site's tables cannot be read.
     """
     read = open_adapter(settings.adapter, settings.folder).read()
-    records, quality = clean(read, settings.state / "quarantine")
+    allowed = settings.policy.data.columns()
+    records, quality = clean(read, settings.state / "quarantine", allowed)
     quality = with_warnings(records, quality)
     warning = _early_warning(records, CUTOFF_DAY)
     refusals = []
