@@ -23,6 +23,10 @@ FloatArray = npt.NDArray[np.float32]
 #: Rows scored at a time, so that a million learners do not need a million rows of hidden units.
 SCORED_AT_ONCE = 65_536
 
+# Mini-batches are too small to be shared out: on two busy cores two threads took four times the
+# processor time of one. And sums do not then depend on how many cores a machine has.
+torch.set_num_threads(1)
+
 
 class TrainingError(Exception):
     """Training that cannot go on; the message is one line and holds no learner's value."""
