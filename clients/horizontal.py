@@ -22,6 +22,7 @@ from clients.site import Site
 from clients.split import split
 from clients.summation import advert, contribute
 from clients.training import (
+    decayed,
     mean_loss,
     predict_risk,
     train_locally,
@@ -94,7 +95,9 @@ def train(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> Answ
         y,
         epochs=settings.local_epochs,
         batch_size=settings.batch_size,
-        learning_rate=settings.learning_rate,
+        learning_rate=decayed(
+            settings.learning_rate, int(meta["model_round"]), job.scenario.rounds
+        ),
         l2=job.model.l2,
         proximal_mu=settings.proximal_mu if isinstance(settings, FedProxSettings) else 0.0,
         seed=_seed(job, site.name, int(meta["model_round"])),

@@ -148,6 +148,15 @@ def train_locally(
     return TrainResult(loss=total, examples=len(x))
 
 
+def decayed(learning_rate: float, done: int, rounds: int) -> float:
+    """Return the step size after `done` of at most `rounds` rounds.
+
+    It falls in a straight line, to a last round at 1/rounds of the first: late rounds then average
+    out the noise of small batches (and of sites that differ) instead of adding to it.
+    """
+    return learning_rate * (1.0 - done / rounds)
+
+
 def _diverged(what: str, epoch: int, epochs: int) -> str:
     return (
         f"{what} became NaN or infinite in epoch {epoch} of {epochs}:"
@@ -210,7 +219,7 @@ def train_to_convergence(
             y,
             epochs=epochs,
             batch_size=batch_size,
-            learning_rate=learning_rate,
+            learning_rate=decayed(learning_rate, number - 1, rounds),
             l2=l2,
             proximal_mu=0.0,
             seed=seed + number,

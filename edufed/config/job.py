@@ -108,7 +108,7 @@ class LocalTraining(Settings):
 
     local_epochs: PositiveInt
     batch_size: PositiveInt
-    learning_rate: PositiveFloat
+    learning_rate: PositiveFloat  # in the first round; it falls to almost nothing in the last
     max_update_norm: PositiveFloat | None  # the farthest (L2) that one round may move its model
 
 
