@@ -9,7 +9,7 @@
 The residual leaves as ciphertext under the label party's own key. What comes back decrypts to inner
 products under masks uniform modulo 2^46. The label party returns them, the feature party takes
 its masks off: its gradient, exactly, and nothing else. `lattice` says why what comes back tells the
-label party nothing of the features; docs/products.md says what each message tells.
+label party nothing of the features; docs/vertical-regression.md says what each message tells.
 
 A pair of label party and feature party has a key and objects of its own.
 """
