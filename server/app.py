@@ -16,7 +16,7 @@ from edufed.identity import load_roster
 from edufed.privacy.simulated import simulated_roster
 from edufed.published import PublishedModel, save_published
 from server.checkpoint import Checkpoint
-from server.federation import Federation, JobError
+from server.federation import CONNECT_POLL_S, Federation, JobError
 from server.progress import Progress, Step
 from server.publication import describe, publish
 from server.report.horizontal import build_report
@@ -24,6 +24,8 @@ from server.strategies import horizontal
 
 #: Holds the one line that says why a job failed.
 FAILED = "failed.txt"
+#: Seconds in which Flower's simulation registers its nodes.
+NODES_S = 5.0
 
 app = ServerApp()
 
@@ -92,6 +94,8 @@ def main(grid: Grid, context: Context) -> None:
     failed = folder / FAILED
     failed.unlink(missing_ok=True)
     try:
+        if not isinstance(job.federation, DeploymentSettings):
+            _check_nodes(grid, len(roster))
         finished = run_job(grid, job, roster, folder, _print_step)
     except JobError as error:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -102,6 +106,24 @@ def main(grid: Grid, context: Context) -> None:
     report = build_report(finished.federation, finished.outcome, finished.seconds)
     written = write_report(report, folder, job.language)
     print(f"report: {written.html.resolve()}", flush=True)
+
+
+def _check_nodes(grid: Grid, sites: int) -> None:
+    """Find out that `flwr run` simulates a node for every site: it makes two unless told.
+
+    Raises
+    ------
+    JobError
+        It does not.
+    """
+    deadline = time.monotonic() + NODES_S
+    while (nodes := len(list(grid.get_node_ids()))) != sites:
+        if time.monotonic() > deadline:
+            raise JobError(
+                f"{nodes} nodes are simulated and the data has {sites} sites;"
+                f" add --federation-config num-supernodes={sites}"
+            )
+        time.sleep(CONNECT_POLL_S)
 
 
 def _print_step(step: Step) -> None:
