@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -20,7 +22,7 @@ def _model(value: float) -> dict:
     st.lists(st.tuples(st.floats(-5, 5, width=32), st.integers(1, 10_000)), min_size=1, max_size=8)
 )
 def test_fedavg_is_the_mean_weighted_by_rows(sites: list[tuple[float, int]]) -> None:
-    strategy = build_strategy(compose_job(["out=x"]).strategy)
+    strategy = build_strategy(_named("fedavg"))
     got = aggregate(strategy, 1, CURRENT, [(_model(v), float(n)) for v, n in sites])
     expected = np.average([v for v, _ in sites], weights=[n for _, n in sites])
     np.testing.assert_allclose(got["w"], expected, atol=1e-5)
@@ -47,6 +49,7 @@ def test_fedadam_takes_adaptive_steps_along_the_mean_update() -> None:
         model = new
 
 
+@cache
 def _named(name: str, *overrides: str) -> StrategySettings:
     return compose_job(["out=x", f"strategy={name}", *overrides]).strategy
 
