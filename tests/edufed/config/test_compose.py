@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from edufed.config import SettingsError, compose_job, job_from_run_config, simulated_sites
+from edufed.config.compose import check_job
 
 OULAD = ["data=oulad", "data.path=somewhere", "out=runs/x"]
 
@@ -23,7 +24,8 @@ def test_defaults_give_a_whole_job() -> None:
 def test_every_choice_of_every_group_composes(root: Path) -> None:
     for group in ("scenario", "task", "data", "model", "strategy", "privacy", "federation"):
         for file in (root / "conf" / group).glob("*.yaml"):
-            job = compose_job([f"{group}={file.stem}", "out=x", "++data.path=somewhere"])
+            needed = ["federation.settings=server.yaml"] if file.stem == "deployment" else []
+            job = compose_job([f"{group}={file.stem}", "out=x", "++data.path=somewhere", *needed])
             assert getattr(job, group).name == file.stem
 
 
@@ -95,3 +97,18 @@ def test_a_job_survives_the_run_config() -> None:
 
 def test_two_jobs_have_two_names() -> None:
     assert compose_job(OULAD).id != compose_job(OULAD).id
+
+
+def test_a_deployed_job_sums_securely_unless_told_otherwise() -> None:
+    deployed = ["federation=deployment", "federation.settings=server.yaml", "out=x"]
+    assert compose_job(deployed).privacy.name == "secagg"
+    assert compose_job([*deployed, "privacy=none"]).privacy.name == "none"
+    assert compose_job(["out=x"]).privacy.name == "none"
+
+
+def test_where_the_coordinator_keeps_things_does_not_travel() -> None:
+    deployed = ["federation=deployment", "federation.settings=secret.yaml", "out=hidden"]
+    job = compose_job([*deployed, "data.path=private"])
+    said = json.dumps(job.for_sites())
+    assert not any(word in said for word in ("secret.yaml", "hidden", "private"))
+    assert check_job(job.for_sites()).id == job.id
