@@ -89,6 +89,10 @@ def test_a_job_survives_the_run_config() -> None:
     assert job_from_run_config({"job": job.model_dump_json(), "overrides": ""}) == job
     other = job_from_run_config({"job": "", "overrides": "out=x seed=3"})
     assert other.seed == 3
+    spaced = job_from_run_config({"overrides": "'out=/some where/x' seed=4"})
+    assert (spaced.out, spaced.seed) == ("/some where/x", 4)
+    with pytest.raises(SettingsError, match="quote"):
+        job_from_run_config({"overrides": "out='x"})
     with pytest.raises(SettingsError, match="not JSON"):
         job_from_run_config({"job": "{"})
     with pytest.raises(SettingsError, match="unknown setting 'surprise'"):
@@ -107,8 +111,8 @@ def test_a_deployed_job_sums_securely_unless_told_otherwise() -> None:
 
 
 def test_where_the_coordinator_keeps_things_does_not_travel() -> None:
-    deployed = ["federation=deployment", "federation.settings=secret.yaml", "out=hidden"]
+    deployed = ["federation=deployment", "federation.settings=secret.yaml", "out=outward"]
     job = compose_job([*deployed, "data.path=private"])
     said = json.dumps(job.for_sites())
-    assert not any(word in said for word in ("secret.yaml", "hidden", "private"))
+    assert not any(word in said for word in ("secret.yaml", "outward", "private"))
     assert check_job(job.for_sites()).id == job.id
