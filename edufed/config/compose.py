@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -108,7 +109,11 @@ def job_from_run_config(run_config: Mapping[str, Any]) -> Job:
             return check_job(json.loads(text))
         except json.JSONDecodeError:
             raise SettingsError("run-config 'job' is not JSON") from None
-    return compose_job(str(run_config.get("overrides", "")).split())
+    try:
+        overrides = shlex.split(str(run_config.get("overrides", "")))
+    except ValueError:
+        raise SettingsError("run-config 'overrides': a quote is not closed") from None
+    return compose_job(overrides)
 
 
 def _quoted(override: str) -> str:
