@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from clients.design import Design, FloatArray, build_design, statistics
 from clients.site import Site
-from clients.split import split
+from clients.split import check_trainable, split
 from clients.summation import advert, contribute
 from clients.training import (
     decayed,
@@ -60,6 +60,7 @@ def hello(site: Site, job: Job, meta: Mapping[str, Any], _arrays: Arrays) -> Ans
     seconds = time.monotonic() - started
     matrix = learners.matrix
     parts = split(matrix, job)
+    check_trainable(parts, matrix, job)
     return {
         "courses": sorted(set(matrix.course_id.tolist())),
         "n_train": int(parts.train.sum()),

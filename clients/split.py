@@ -11,6 +11,7 @@ import pandas as pd
 
 from edufed.config.job import Job
 from edufed.features import FeatureMatrix
+from edufed.records import DataError
 
 Mask = npt.NDArray[np.bool_]
 
@@ -44,6 +45,31 @@ def split(matrix: FeatureMatrix, job: Job) -> Split:
         rest = known & ~test
     held = _uniform(matrix.learner_id, f"valid-{job.seed}") < job.task.validation_share
     return Split(train=rest & ~held, valid=rest & held, test=test)
+
+
+def check_trainable(parts: Split, matrix: FeatureMatrix, job: Job) -> None:
+    """See that a site has learners to train on, of both classes.
+
+    Raises
+    ------
+    DataError
+        It has not, and would only add to every round's failures.
+    """
+    targets = matrix.target[parts.train]
+    if not len(targets):
+        known = int((~np.isnan(matrix.target)).sum())
+        rule = job.data.split
+        before = f"in a course that began before {rule.test_from}"
+        raise DataError(
+            f"no learner to train on: {known} of {len(matrix)} enrolments open on day"
+            f" {job.task.cutoff_day:g} have a known result, none of them"
+            f" {before if rule.by == 'time' else 'for training'}"
+        )
+    if targets.min() == targets.max():
+        raise DataError(
+            f"all {len(targets)} enrolments to train on ended alike;"
+            " training needs some that passed and some that did not"
+        )
 
 
 def _uniform(learner_id: npt.NDArray[np.object_], purpose: str) -> npt.NDArray[np.float64]:

@@ -112,7 +112,7 @@ class Federation:
             answers[site] = reply
         names = {node: site for site, node in self.nodes.items()}
         self._note(outcome, None, names)
-        self._require(answers, outcome)
+        self._require(answers, outcome, names)
         return dict(sorted(answers.items()))
 
     def ask(
@@ -170,7 +170,7 @@ class Federation:
             else:
                 outcome.failures[node] = problem
         self._note(outcome, number, names)
-        self._require(replies, outcome)
+        self._require(replies, outcome, names)
         return dict(sorted(replies.items())), outcome
 
     def _ask(self, kind: str, contents: Mapping[int, Any]) -> Exchange:
@@ -181,8 +181,9 @@ class Federation:
         return outcome
 
     def _note(self, outcome: Exchange, number: int | None, names: Mapping[int, str]) -> None:
-        for node, reason in sorted(outcome.failures.items()):
-            site = names.get(node) or outcome.sites.get(node) or f"node {node}"
+        failed = [(_name(node, outcome, names), node) for node in outcome.failures]
+        for site, node in sorted(failed):
+            reason = outcome.failures[node]
             if node in outcome.refused:
                 self.refusals.append({"site": site, "reason": reason})
                 self.progress(Step("refusal", f"site {site} refused: {reason}"))
@@ -190,15 +191,26 @@ class Federation:
                 self.exclusions.append({"round": number, "site": site, "reason": reason})
                 self.progress(Step("exclusion", f"site {site} left out: {reason}"))
 
-    def _require(self, answers: Mapping[str, Reply], outcome: Exchange) -> None:
+    def _require(
+        self, answers: Mapping[str, Reply], outcome: Exchange, names: Mapping[int, str]
+    ) -> None:
         least = self.job.scenario.min_sites
         if len(answers) >= least:
             return
-        reasons = list(outcome.failures.values())
-        first = f": {reasons[0]}" if reasons else ""
-        more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+        asked = len(outcome.replies.keys() | outcome.failures.keys())
+        why = ""
+        if outcome.failures:
+            first, *others = sorted(
+                (_name(node, outcome, names), reason) for node, reason in outcome.failures.items()
+            )
+            why = f"; {first[0]}: {first[1]}"
+            if others:
+                same = all(reason == first[1] for _, reason in others)
+                why += f" ({'the same at' if same else 'and'} {len(others)} more)"
         kind = TooFewError if outcome.silent else JobError
-        raise kind(f"{len(answers)} sites answered and scenario.min_sites is {least}{first}{more}")
+        raise kind(
+            f"{len(answers)} of {asked} sites answered and scenario.min_sites is {least}{why}"
+        )
 
     def patiently(self, attempt: Callable[[], T]) -> T:
         """Try again while too few sites answer, as long as `scenario.wait_s` allows.
@@ -218,3 +230,7 @@ class Federation:
                     raise
                 self.progress(Step("waiting", f"{error}; trying again for {left:.0f} s more"))
                 time.sleep(min(AGAIN_S, left))
+
+
+def _name(node: int, outcome: Exchange, names: Mapping[int, str]) -> str:
+    return names.get(node) or outcome.sites.get(node) or f"node {node}"

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clients.split import split
+from clients.split import check_trainable, split
 from edufed.config import Job, compose_job
 from edufed.features import FeatureMatrix
+from edufed.records import DataError
 
 BY_TIME = compose_job(["out=x", "data.split.test_from=2025-01-01"])
 BY_LEARNER = compose_job(["out=x", "data.split.by=learner", "data.split.test_share=0.3"])
@@ -55,3 +57,23 @@ def test_shares_are_about_as_asked() -> None:
     matrix = _matrix([(number, "2024-02-01", 1.0) for number in range(20_000)])
     assert abs(split(matrix, BY_TIME).valid.mean() - BY_TIME.task.validation_share) < 0.02
     assert abs(split(matrix, BY_LEARNER).test.mean() - 0.3) < 0.02
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        ([], "0 of 0 enrolments"),
+        ([(1, "2024-02-01", None), (2, "2025-02-01", 1.0)], "1 of 2 enrolments open on day 60"),
+        ([(n, "2024-02-01", 1.0) for n in range(50)], "ended alike"),
+        ([(n, "2024-02-01", 0.0) for n in range(50)], "ended alike"),
+    ],
+)
+def test_a_site_that_cannot_train_says_why(rows: list, says: str) -> None:
+    matrix = _matrix(rows)
+    with pytest.raises(DataError, match=says):
+        check_trainable(split(matrix, BY_TIME), matrix, BY_TIME)
+
+
+def test_a_site_with_both_classes_trains() -> None:
+    matrix = _matrix([(n, "2024-02-01", float(n % 2)) for n in range(50)])
+    check_trainable(split(matrix, BY_TIME), matrix, BY_TIME)
