@@ -34,7 +34,8 @@ ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 #: Points that one thread works through before progress is told.
 _BATCH = 2048
 _TAG = b"EDUFED-PSI-V1-secp256k1_XMD:SHA-512_ELLSWIFT_RO_"
-_BLOCK = 128  # of SHA-512
+#: SHA-512 after the block of zeros with which `expand_message_xmd` begins.
+_START = hashlib.sha512(bytes(128))
 _CONTEXT = GLOBAL_CONTEXT.ctx
 
 #: Called with the points done and the points there are.
@@ -62,8 +63,9 @@ def inverse(scalar: bytes) -> bytes:
 def expand_message(message: bytes, tag: bytes = _TAG) -> bytes:
     """Hash to 64 uniform bytes: `expand_message_xmd` of RFC 9380 with SHA-512, one block."""
     prime = tag + bytes([len(tag)])
-    first = hashlib.sha512(bytes(_BLOCK) + message + b"\x00\x40\x00" + prime).digest()
-    return hashlib.sha512(first + b"\x01" + prime).digest()
+    first = _START.copy()
+    first.update(message + b"\x00\x40\x00" + prime)
+    return hashlib.sha512(first.digest() + b"\x01" + prime).digest()
 
 
 class _Point:

@@ -20,7 +20,10 @@ def normalise(value: object) -> str:
     """
     if value is None or value != value:  # NaN is the one value that differs from itself
         return ""
-    folded = unicodedata.normalize("NFKC", str(value)).casefold()
+    text = str(value)
+    if text.isascii() and text.isalnum():  # most are: nothing to do but the case
+        return text.casefold()
+    folded = unicodedata.normalize("NFKC", text).casefold()
     kept = (c for c in folded if unicodedata.category(c) not in _INVISIBLE)
     # Folding case can undo the normal form (U+0345, for one), so it is made again.
     return unicodedata.normalize("NFKC", "".join(kept))

@@ -42,15 +42,21 @@ from edufed.privacy.psi.ids import Identifiers
 from edufed.privacy.psi.order import drawn_order
 from edufed.privacy.psi.plan import PsiError, PsiPlan
 from edufed.privacy.psi.table import TableError, build, look_up, table_size
+from edufed.privacy.psi.tags import (
+    DIGEST_BYTES,
+    KEY,
+    PAD,
+    TAG,
+    TAG_BYTES,
+    Bytes,
+    digests,
+    positions,
+    words,
+)
 
 #: Told what is being done, the identifiers done, and all there are.
 Progress = Callable[[str, int, int], None]
 
-_Bytes = npt.NDArray[np.uint8]
-
-_DIGEST_BYTES = 64
-_PAD, _KEY, _TAG = slice(0, 8), slice(8, 32), slice(32, 48)  # of a digest F(x)
-_TAG_BYTES = 16
 _SHARE_BYTES = 8
 
 
@@ -176,27 +182,26 @@ class PsiSite:
         self._channels.connect(mail)
         order = drawn_order(len(self._ids))
         self._kept["order"] = order.astype("<i8").tobytes()
-        digests = self._digests(self._hashed("computing tags of own identifiers"))
-        return self._to(self._plan.others, "rows", digests[order, _TAG].tobytes())
+        own = self._digests(self._hashed("computing tags of own identifiers"))
+        return self._to(self._plan.others, "rows", own[order, TAG].tobytes())
 
     def _keep_rows(self, mail: dict[str, bytes]) -> Letters:
         self._kept["rows"] = self._open(mail, self._plan.leader, "rows")
-        self._check_size(self._plan.leader, len(self._kept["rows"]) // _TAG_BYTES)
+        self._check_size(self._plan.leader, len(self._kept["rows"]) // TAG_BYTES)
         return []
 
     def _find_rows(self, mail: dict[str, bytes]) -> Letters:
-        digests = self._digests(self._unblinded(mail, self._plan.leader))
-        self._finish(self._found(self._kept.pop("rows"), digests))
+        own = self._digests(self._unblinded(mail, self._plan.leader))
+        self._finish(self._found(self._kept.pop("rows"), own))
         return []
 
     # Mode "all"
 
     def _tabulate(self, mail: dict[str, bytes]) -> Letters:
         self._channels.connect(mail)
-        digests = self._digests(self._hashed("computing tags of own identifiers"))
-        self._kept["digests"] = digests.tobytes()
-        values = _words(digests[:, _PAD]).ravel() ^ self._shares()
-        table = build(_words(digests[:, _KEY]), values)
+        own = self._digests(self._hashed("computing tags of own identifiers"))
+        self._kept["own"] = own.tobytes()
+        table = build(words(own[:, KEY]), words(own[:, PAD]).ravel() ^ self._shares())
         return self._to([self._plan.leader], "table", table)
 
     def _keep_tables(self, mail: dict[str, bytes]) -> Letters:
@@ -209,15 +214,15 @@ class PsiSite:
 
     def _match(self, mail: dict[str, bytes]) -> Letters:
         total = np.zeros(len(self._ids), np.uint64)
-        tags: dict[str, _Bytes] = {}
+        tags: dict[str, Bytes] = {}
         for name in self._plan.others:
-            digests = self._digests(self._unblinded(mail, name))
+            found = self._digests(self._unblinded(mail, name))
             try:
-                read = look_up(self._kept.pop(f"table {name}"), _words(digests[:, _KEY]))
+                read = look_up(self._kept.pop(f"table {name}"), words(found[:, KEY]))
             except TableError as error:
                 raise PsiError(f"{name} sent a malformed table: {error}") from None
-            total ^= read ^ _words(digests[:, _PAD]).ravel()
-            tags[name] = digests[:, _TAG]
+            total ^= read ^ words(found[:, PAD]).ravel()
+            tags[name] = found[:, TAG]
         shared = np.flatnonzero(total == 0)
         order = shared[drawn_order(len(shared))]
         self._finish(self._ids.rows[order])
@@ -229,8 +234,8 @@ class PsiSite:
 
     def _find_shared(self, mail: dict[str, bytes]) -> Letters:
         tags = self._open(mail, self._plan.leader, "shared")
-        digests = np.frombuffer(self._kept.pop("digests"), np.uint8).reshape(-1, _DIGEST_BYTES)
-        rows = self._found(tags, digests)
+        own = np.frombuffer(self._kept.pop("own"), np.uint8).reshape(-1, DIGEST_BYTES)
+        rows = self._found(tags, own)
         if (rows < 0).any():
             raise PsiError(f"{self._plan.leader} sent tags that are not of this site's identifiers")
         self._finish(rows)
@@ -297,23 +302,15 @@ class PsiSite:
         stage = f"unblinding points of {holder}"
         return self._multiplied(points, inverse(self._scalar), holder, stage)
 
-    def _digests(self, points: bytes) -> _Bytes:
-        """F(x) of this site's own x: uint8 array of shape (n, 64)."""
-        start = hashlib.sha512(b"edufed psi tag" + self._plan.digest)
-        digests = bytearray()
-        for at, value in enumerate(self._ids.values):
-            digest = start.copy()
-            digest.update(points[at * POINT_BYTES : (at + 1) * POINT_BYTES] + value.encode())
-            digests += digest.digest()
-        return np.frombuffer(bytes(digests), np.uint8).reshape(-1, _DIGEST_BYTES)
+    def _digests(self, points: bytes) -> Bytes:
+        return digests(self._plan.digest, self._ids.values, points)
 
-    def _found(self, tags: bytes, digests: _Bytes) -> npt.NDArray[np.int64]:
-        """Given row of each of the `tags`, or -1."""
-        if len(tags) % _TAG_BYTES:
-            raise PsiError(f"{self._plan.leader} sent a list of tags that is cut short")
-        own = {bytes(digest[_TAG]): at for at, digest in enumerate(digests)}
-        starts = range(0, len(tags), _TAG_BYTES)
-        at = np.array([own.get(tags[s : s + _TAG_BYTES], -1) for s in starts], np.int64)
+    def _found(self, tags: bytes, own: Bytes) -> npt.NDArray[np.int64]:
+        """Given row of each of the leader's tags, or -1."""
+        try:
+            at = positions(tags, own)
+        except ValueError as error:
+            raise PsiError(f"{self._plan.leader} sent what does not fit: {error}") from None
         return np.where(at < 0, -1, np.append(self._ids.rows, -1)[at])
 
     def _finish(self, rows: npt.NDArray[np.int64]) -> None:
@@ -362,8 +359,3 @@ class PsiSite:
     def _check(self) -> bytes:
         listed = "\0".join((self._me, *self._ids.values)).encode()
         return hashlib.sha256(self._plan.digest + listed).digest()
-
-
-def _words(columns: _Bytes) -> npt.NDArray[np.uint64]:
-    """Bytes of shape (n, 8m) as words of shape (n, m)."""
-    return np.ascontiguousarray(columns).view("<u8")

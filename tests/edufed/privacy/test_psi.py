@@ -185,8 +185,20 @@ def test_malformed_points_are_rejected_and_the_sender_named(
         ("all", 1, "table", lambda c: c[:-8], "site1 sent a malformed table"),
         ("all", 1, "table", lambda _: b"", "site1 sent a malformed table"),
         ("all", 0, "shared", lambda c: c + bytes(16), "site0 sent tags that are not of"),
-        ("all", 0, "shared", lambda c: c + b"1", "site0 sent a list of tags that is cut"),
-        ("each", 0, "rows", lambda c: c + b"1", "site0 sent a list of tags that is cut"),
+        (
+            "all",
+            0,
+            "shared",
+            lambda c: c + b"1",
+            "site0 sent what does not fit: a list of tags is cut",
+        ),
+        (
+            "each",
+            0,
+            "rows",
+            lambda c: c + b"1",
+            "site0 sent what does not fit: a list of tags is cut",
+        ),
     ],
 )
 def test_letters_that_do_not_fit(
@@ -324,8 +336,8 @@ def test_what_a_leader_reads_is_random_where_anybody_lacks_a_learner(
         return reads[-1]
 
     monkeypatch.setattr(site_module, "look_up", watched)
-    monkeypatch.setattr(site_module, "_PAD", slice(0, 0))
-    monkeypatch.setattr(site_module, "_words", _unpadded)
+    monkeypatch.setattr(site_module, "PAD", slice(0, 0))
+    monkeypatch.setattr(site_module, "words", _unpadded)
     carry(made(plan_for(3, "all"), [["a", "b", "c"], ["a", "b"], ["a"]]))
 
     first, second = reads
