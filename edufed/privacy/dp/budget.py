@@ -9,10 +9,15 @@ from typing import Any, Literal
 
 from edufed.privacy.composition import Charge
 from edufed.privacy.dp.accounting import ACCOUNTANT, Part, plan, spent
+from edufed.privacy.dp.evaluation import SCORES_CLIP
+from edufed.privacy.dp.statistics import STATISTICS_CLIP
 
 #: Who sees the noise added: "site", whoever gets a site's messages; "sum", whoever gets the
 #: sum over sites, each of which is hidden by secure aggregation.
 Kind = Literal["site", "sum"]
+
+#: Length of what a learner adds to the counts of training and of test learners: at most 1 to each.
+COUNTS_CLIP = math.sqrt(2.0)
 
 _WORDS = {
     "site": {
@@ -144,3 +149,24 @@ class JobBudget:
                 for language in ("en", "zh")
             },
         }
+
+
+def horizontal_parts(steps: int, sampling_rate: float, clip: float) -> list[Part]:
+    """Everything that leaves in a horizontal job, and the share of the budget that each gets.
+
+    Numbers of learners (as weights, and to divide by), course sums, training, test scores. Nothing
+    is left for validation in every round: the number of rounds is fixed beforehand.
+
+    Parameters
+    ----------
+    steps : int
+        Rounds times local steps; under shared noise, rounds.
+    sampling_rate, clip : float
+        Of training.
+    """
+    return [
+        Part("counts", 0.03, clip=COUNTS_CLIP),
+        Part("statistics", 0.15, clip=STATISTICS_CLIP),
+        Part("training", 0.6, sampling_rate, steps, clip),
+        Part("evaluation", 0.22, clip=SCORES_CLIP),
+    ]

@@ -4,7 +4,7 @@ import math
 import pytest
 
 from edufed.privacy.dp.accounting import Part
-from edufed.privacy.dp.budget import JobBudget
+from edufed.privacy.dp.budget import JobBudget, horizontal_parts
 from edufed.privacy.ledger import Budget, BudgetError, Ledger
 
 PARTS = [
@@ -54,3 +54,9 @@ def test_the_ledger_grants_a_job_its_whole_budget_once(budget, tmp_path):
     ledger.reserve("first", "learners", budget.charges)
     with pytest.raises(BudgetError):
         ledger.reserve("second", "learners", budget.charges)
+
+
+def test_a_horizontal_job_has_a_share_for_everything_that_leaves():
+    parts = horizontal_parts(steps=50, sampling_rate=0.5, clip=3.0)
+    assert [part.name for part in parts] == ["counts", "statistics", "training", "evaluation"]
+    assert sum(part.share for part in parts) == pytest.approx(1.0)
