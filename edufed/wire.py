@@ -1,4 +1,8 @@
-"""What a message carries: named arrays, and one JSON object beside them."""
+"""What a message carries: named arrays, and one JSON object beside them.
+
+Both travel in one record, the arrays as bytes (safetensors): Flower fetches each record, each array
+and each of its chunks by a request of its own, and every request is signed, checked and looked up.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +12,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
+from flwr.app import ConfigRecord, RecordDict
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
 
 Arrays = dict[str, npt.NDArray[Any]]
 
-ARRAYS = "arrays"
-CONFIG = "config"
-
+#: Name of the record in a message, and of what it holds.
+CONTENT, META, ARRAYS = "content", "meta", "arrays"
 
 #: Prefixes that tell a model's arrays in a message from the federation's sums.
 WEIGHT, SUM = "weight/", "sum/"
@@ -49,11 +54,9 @@ def pack(
         Anything JSON can say, NaN and infinity aside.
     arrays : mapping of str to numpy array, optional
     """
-    record = ArrayRecord(
-        {name: Array(np.asarray(a, order="C")) for name, a in (arrays or {}).items()}
-    )
     text = json.dumps(dict(meta), allow_nan=False, separators=(",", ":"))
-    return RecordDict({ARRAYS: record, CONFIG: ConfigRecord({"json": text})})
+    together = save({name: np.asarray(a, order="C") for name, a in (arrays or {}).items()})
+    return RecordDict({CONTENT: ConfigRecord({META: text, ARRAYS: together})})
 
 
 def unpack(content: RecordDict) -> tuple[dict[str, Any], Arrays]:
@@ -70,11 +73,21 @@ def unpack(content: RecordDict) -> tuple[dict[str, Any], Arrays]:
         The content was not made by `pack`.
     """
     try:
-        meta = json.loads(str(content[CONFIG]["json"]))
-        record = content[ARRAYS]
-        assert isinstance(record, ArrayRecord)
-        arrays = {str(name): array.numpy() for name, array in record.items()}
-    except (KeyError, ValueError, AssertionError, TypeError) as error:
+        record = content[CONTENT]
+        assert isinstance(record, ConfigRecord)
+        text, together = record[META], record[ARRAYS]
+        assert isinstance(text, str)
+        assert isinstance(together, bytes)
+        meta = json.loads(text)
+        arrays = {name: array.copy() for name, array in load(together).items()}  # to be written to
+    except (
+        KeyError,
+        ValueError,
+        AssertionError,
+        TypeError,
+        RecursionError,
+        SafetensorError,
+    ) as error:
         raise WireError(f"not a message of ours: {type(error).__name__}") from None
     if not isinstance(meta, dict):
         raise WireError("not a message of ours: expected a JSON object")
@@ -83,6 +96,4 @@ def unpack(content: RecordDict) -> tuple[dict[str, Any], Arrays]:
 
 def size(content: RecordDict) -> int:
     """Bytes of a message's payload, without Flower's envelope."""
-    arrays = sum(record.count_bytes() for record in content.array_records.values())
-    config = sum(record.count_bytes() for record in content.config_records.values())
-    return arrays + config
+    return sum(record.count_bytes() for record in content.config_records.values())

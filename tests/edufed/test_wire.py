@@ -20,6 +20,7 @@ ARRAYS = st.dictionaries(
     ),
     max_size=3,
 )
+NOTHING = pack({})["content"]["arrays"]
 
 
 @given(META, ARRAYS)
@@ -44,8 +45,11 @@ def test_prefixes_keep_weights_and_sums_apart() -> None:
     "content",
     [
         RecordDict(),
-        RecordDict({"config": ConfigRecord({"json": "{}"})}),
-        RecordDict({"config": ConfigRecord({"json": "["}), "arrays": ConfigRecord()}),
+        RecordDict({"content": ConfigRecord({"meta": "{}"})}),
+        RecordDict({"content": ConfigRecord({"meta": "[]", "arrays": NOTHING})}),
+        RecordDict({"content": ConfigRecord({"meta": "{", "arrays": NOTHING})}),
+        RecordDict({"content": ConfigRecord({"meta": "{}", "arrays": b"x" * 40})}),
+        RecordDict({"content": ConfigRecord({"meta": 1, "arrays": NOTHING})}),
     ],
 )
 def test_a_strange_message_is_refused(content: RecordDict) -> None:
