@@ -72,7 +72,7 @@ from edufed.private_files import read_private, write_private
 log = logging.getLogger("edufed.worker")
 
 #: Seconds between two looks for a task: soon after the last one, and when nothing is going on.
-_BUSY_POLL_S, _IDLE_POLL_S = 0.05, 0.5
+_BUSY_POLL_S, _IDLE_POLL_S = 0.2, 0.5
 _BUSY_FOR_S = 30.0
 #: Seconds to look for a message whose task was announced but which the SuperNode still fetches.
 _FETCH_S = 600.0

@@ -32,6 +32,7 @@ from flwr.superlink.cli.flower_superlink import (
 from flwr.superlink.main import create_app
 
 from edufed.deployment import host_and_port
+from edufed.longpoll import LongPoll
 from edufed.private_files import read_private
 
 #: Header in which the operator's commands show the token.
@@ -88,7 +89,7 @@ def main() -> None:
     app = create_app(config, SuperLinkLifespan)
     server = uvicorn.Server(
         uvicorn.Config(
-            Gate(app, config.port, token),
+            Gate(LongPoll(app), config.port, token),
             ssl_keyfile=config.ssl_keyfile,
             ssl_certfile=config.ssl_certfile,
             log_config=get_uvicorn_log_config(logging.INFO),

@@ -22,7 +22,7 @@ from edufed.private_files import private_folder, read_private, write_private
 #: Seconds for the SuperLink to answer after its start.
 START_S = 60.0
 #: Seconds between two looks of the SuperExec for new runs.
-_RUN_POLL_S = 0.2
+_RUN_POLL_S = 1.0
 
 
 def command(arguments: Sequence[str]) -> None:
