@@ -151,7 +151,7 @@ def test_most_jobs_a_day_survives_a_restart_and_lets_a_running_job_go_on(
         meta, _ = ask(site, "query.hello", pack({"job": first, "resumed": False}))
         assert meta["status"] == "ok"
     # Another job does not pass under the id of the first.
-    for other in (job(), {**first, "seed": 1}):
+    for other in (job(), {**first, "seed": first["seed"] + 1}):
         meta, _ = ask(site, "query.hello", pack({"job": other, "resumed": False}))
         assert meta["status"] == "refused"
         assert meta["reason"] == ("policy.max_jobs_per_day is 1, and as many were taken on today")
