@@ -8,8 +8,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-pytest.importorskip("coincurve")
-
 from edufed.privacy.keys import identity_public
 from edufed.privacy.post import PostOffice, bundle, unbundle
 from edufed.privacy.psi import Alignment, PsiError, PsiPlan, PsiSite

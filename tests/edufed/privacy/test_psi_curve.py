@@ -5,12 +5,9 @@ import os
 
 import numpy as np
 import pytest
+from coincurve import PublicKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-pytest.importorskip("coincurve")
-
-from coincurve import PublicKey
 
 from edufed.privacy.psi.curve import (
     ORDER,

@@ -8,8 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-pytest.importorskip("coincurve")
-
 from edufed.privacy.post import PostError, PostOffice, bundle, unbundle
 from edufed.privacy.psi import (
     Alignment,
