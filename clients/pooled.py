@@ -33,7 +33,12 @@ def pooled_scores(job: Job, sites: Sequence[SiteSettings]) -> dict[str, npt.NDAr
     parts = [statistics(matrix, job, cohorts) for matrix in matrices.values()]
     sums = {name: np.sum([part[name] for part in parts], axis=0) for name in parts[0]}
     designs = {name: build_design(matrix, job, cohorts, sums) for name, matrix in matrices.items()}
-    model = fit_alone(job, _together(list(designs.values())), job.seed)
+    # As many steps as one site takes, each on a batch as large as all sites' together: what
+    # the sites do side by side in a round, and steadier than more steps on small batches.
+    at_once = job.strategy.batch_size * len(designs)
+    strategy = job.strategy.model_copy(update={"batch_size": at_once})
+    together = job.model_copy(update={"strategy": strategy})
+    model = fit_alone(together, _together(list(designs.values())), job.seed)
     return {
         name: score_summary(
             design.y[design.split.test], predict_risk(model, design.x[design.split.test])
