@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import numpy as np
+from flwr.app import Error, RecordDict
+from memory_grid import MemoryGrid, says
+
+from edufed.wire import pack, size
+from server.exchange import exchange
+
+
+def test_answers_failures_refusals_and_silence_are_told_apart() -> None:
+    grid = MemoryGrid(
+        {
+            1: says("north", n=3),
+            2: says("south", "failed", reason="no file"),
+            3: says("east", "refused", reason="closed"),
+            4: lambda *_: None,
+            5: lambda *_: Error(code=1, reason="worse\nand a record"),
+            6: lambda *_: RecordDict({}),
+        }
+    )
+    outcome = exchange(grid, "query.hello", dict.fromkeys(grid.nodes, pack({"a": 1})), 0.2)
+    assert outcome.replies.keys() == {1}
+    assert outcome.replies[1].meta["n"] == 3
+    assert outcome.failures[2] == "no file"
+    assert outcome.failures[3] == "closed"
+    assert outcome.refused == {3}
+    assert outcome.failures[4] == "no answer within 0.2 s"
+    assert outcome.failures[5] == "the site's process failed: worse"
+    assert outcome.failures[6].startswith("not a message of ours")
+    assert outcome.silent == {4, 5}
+    assert outcome.messages == 6 + 5
+
+
+def test_bytes_are_counted_by_message_though_content_is_shared() -> None:
+    grid = MemoryGrid({1: says("a"), 2: says("b")})
+    content = pack({"a": 1}, {"x": np.zeros(100)})
+    outcome = exchange(grid, "query.hello", dict.fromkeys((1, 2), content), 1.0)
+    assert outcome.bytes_down == 2 * size(content)
+    assert outcome.bytes_up > 0
+
+
+def test_a_message_that_cannot_be_sent_is_a_silent_failure() -> None:
+    grid = MemoryGrid({1: says("a"), 2: says("b")})
+    grid.unsendable = {2}
+    outcome = exchange(grid, "query.hello", dict.fromkeys((1, 2), pack({"a": 1})), 1.0)
+    assert outcome.replies.keys() == {1}
+    assert outcome.failures == {2: "the message could not be sent"}
+    assert outcome.silent == {2}
