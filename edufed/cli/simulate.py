@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
@@ -30,19 +31,22 @@ def simulate(job: Job, engine: Engine, progress: Progress) -> Finished:
     roster = simulated_roster(site.name for site in simulated_sites(job))
     finished: list[Finished] = []
     server_app = ServerApp()
+    # A simulation is never gone on with: its checkpoints need not outlast it.
+    folder = TemporaryDirectory(prefix="edufed-", ignore_cleanup_errors=True)
 
     @server_app.main()
     def main(grid: Grid, _context: Context) -> None:
-        finished.append(run_job(grid, job, roster, Path(job.out), progress))
+        finished.append(run_job(grid, job, roster, Path(folder.name), progress))
 
     logging.getLogger("flwr").setLevel(logging.CRITICAL)
     engine.wait()
-    run_simulation(
-        server_app=server_app,
-        client_app=client_app,
-        num_supernodes=len(roster),
-        backend_config={
-            "client_resources": {"num_cpus": job.federation.cpus_per_site, "num_gpus": 0.0}
-        },
-    )
+    with folder:
+        run_simulation(
+            server_app=server_app,
+            client_app=client_app,
+            num_supernodes=len(roster),
+            backend_config={
+                "client_resources": {"num_cpus": job.federation.cpus_per_site, "num_gpus": 0.0}
+            },
+        )
     return finished[0]

@@ -113,7 +113,10 @@ def test_an_output_where_another_job_is_at_work(tmp_path: Path) -> None:
         ("name: [", "not valid YAML"),
         ("name: north\nadapter: {name: oulad}\nstate: s\npolcy: {}\n", "unknown setting 'polcy'"),
         ("name: north\nadapter: {name: ould}\nstate: s\n", "no adapter 'ould'"),
-        ("name: north\nadapter: {name: oulad, path: nowhere}\nstate: s\n", "there is no folder nowhere"),
+        (
+            "name: north\nadapter: {name: oulad, path: nowhere}\nstate: s\n",
+            "there is no folder nowhere",
+        ),
     ],
 )
 @pytest.mark.parametrize("command", ["check-site", "predict"])
@@ -204,10 +207,16 @@ def test_no_site_can_take_part(
 
 def test_learners_given_twice_with_contradictions(tmp_path: Path) -> None:
     """Too large a share of a site's rows is set aside: its own policy refuses."""
-    rows = [f"{number},{kind}" for number in range(40) for kind in ("F", "M", "M")]
-    (tmp_path / "people.csv").write_text("\n".join(["id,sex", *rows]))
-    columns = {"learner_id": "id", "gender": {"column": "sex", "values": {"F": "female"}}}
-    columns["gender"]["values"]["M"] = "male"
+    rows = [f"{number},{sex},c,{sex}" for number in range(40) for sex in "FMMMMM"]
+    (tmp_path / "people.csv").write_text("\n".join(["id,sex,course,mark", *rows]))
+    key = {"learner_id": "id", "course_id": "course"}
+    sex = {"column": "sex", "values": {"F": "female", "M": "male"}}
+    passed = {"column": "mark", "values": {"F": False, "M": True}}
+    tables = {
+        "learners": {"learner_id": "id", "gender": sex},
+        "enrolments": key,
+        "outcomes": {**key, "kind": {"constant": "final"}, "passed": passed},
+    }
     for name in ("north", "south"):
         site = {
             "name": name,
@@ -215,7 +224,10 @@ def test_learners_given_twice_with_contradictions(tmp_path: Path) -> None:
             "adapter": {
                 "name": "higher",
                 "source": {"kind": "files", "path": "."},
-                "tables": {"learners": {"from": "people.csv", "columns": columns}},
+                "tables": {
+                    table: {"from": "people.csv", "columns": columns}
+                    for table, columns in tables.items()
+                },
             },
         }
         (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(site))
