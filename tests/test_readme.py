@@ -140,7 +140,7 @@ def test_the_table_of_settings_holds(readme: str, root: Path) -> None:
 def test_make_demo_is_that_command(root: Path) -> None:
     # As for a fresh clone, and without doing anything.
     planned = subprocess.run(
-        ["make", "--dry-run", "demo", "VENV=/nonexistent/venv"],
+        ["make", "--no-print-directory", "--dry-run", "demo", "VENV=/nonexistent/venv"],
         cwd=root,
         capture_output=True,
         text=True,
