@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
+import logging
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +28,12 @@ from server.strategies import horizontal
 
 #: Holds the one line that says why a job failed.
 FAILED = "failed.txt"
+#: Where a job's checkpoints lie, in its folder.
+CHECKPOINT = "checkpoint"
+#: Stands before each line for people that goes to the log, so that they can be told from Flower's.
+LINE = "edufed: "
+#: Seconds in which a run that was stopped lets go of its job.
+LET_GO_S = 30.0
 #: Seconds in which Flower's simulation registers its nodes.
 NODES_S = 5.0
 
@@ -62,7 +72,7 @@ def run_job(
     """
     started = time.monotonic()
     federation = Federation(grid, job, progress)
-    checkpoint = Checkpoint(folder / "checkpoint", job.id)
+    checkpoint = Checkpoint(folder / CHECKPOINT, job.id)
     outcome = horizontal.run(federation, len(roster), roster, checkpoint)
     report = build_report(federation, outcome, time.monotonic() - started)
     model = describe(federation, outcome, report)
@@ -70,7 +80,6 @@ def run_job(
     before = time.monotonic()
     publish(federation, outcome, model)
     outcome.phases.append(("publishing", time.monotonic() - before))
-    checkpoint.forget()
     return Finished(federation, outcome, model, time.monotonic() - started)
 
 
@@ -91,21 +100,59 @@ def main(grid: Grid, context: Context) -> None:
     else:
         folder = Path(job.out)
         roster = simulated_roster(site.name for site in simulated_sites(job))
-    failed = folder / FAILED
-    failed.unlink(missing_ok=True)
+    # Flower's strategies tell of every round what a step here says better.
+    logging.getLogger("flwr").setLevel(logging.WARNING)
+    with _alone_in(folder, job.id):
+        try:
+            if not isinstance(job.federation, DeploymentSettings):
+                _check_nodes(grid, len(roster))
+            finished = run_job(grid, job, roster, folder, _print_step)
+        except JobError as error:
+            _say_failed(folder, job.id, str(error))
+            # The line says it all: no traceback beside it.
+            logging.getLogger("flwr").setLevel(logging.CRITICAL)
+            raise
+        except Exception as error:
+            why = f"unexpected {type(error).__name__}; the coordinator's own log says more"
+            _say_failed(folder, job.id, why)
+            raise
+        save_published(finished.model, folder / "model")
+        report = build_report(finished.federation, finished.outcome, finished.seconds)
+        written = write_report(report, folder, job.language)
+        Checkpoint(folder / CHECKPOINT, job.id).forget()
+    _print_line(f"report: {written.html.resolve()}")
+
+
+@contextmanager
+def _alone_in(folder: Path, job_id: str) -> Iterator[None]:
+    """Keep a job's folder to this run: one that was cut off may not have noticed it yet.
+
+    Raises
+    ------
+    JobError
+        Another run is at work on the job, and does not end.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
     try:
-        if not isinstance(job.federation, DeploymentSettings):
-            _check_nodes(grid, len(roster))
-        finished = run_job(grid, job, roster, folder, _print_step)
-    except JobError as error:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        failed.write_text(f"{error}\n", encoding="utf-8")
-        print(f"job {job.id} failed: {error}", flush=True)
-        raise
-    save_published(finished.model, folder / "model")
-    report = build_report(finished.federation, finished.outcome, finished.seconds)
-    written = write_report(report, folder, job.language)
-    print(f"report: {written.html.resolve()}", flush=True)
+        deadline = time.monotonic() + LET_GO_S
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # let go when the process ends
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise JobError(f"another run is at work on job {job_id}") from None
+                time.sleep(CONNECT_POLL_S)
+        (folder / FAILED).unlink(missing_ok=True)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _say_failed(folder: Path, job_id: str, why: str) -> None:
+    (folder / FAILED).write_text(f"{why}\n", encoding="utf-8")
+    _print_line(f"job {job_id} failed: {why}")
 
 
 def _check_nodes(grid: Grid, sites: int) -> None:
@@ -128,4 +175,8 @@ def _check_nodes(grid: Grid, sites: int) -> None:
 
 def _print_step(step: Step) -> None:
     count = f" [{step.done}/{step.total}]" if step.total else ""
-    print(f"{step.phase}{count}: {step.text}", flush=True)
+    _print_line(f"{step.phase}{count}: {step.text}")
+
+
+def _print_line(text: str) -> None:
+    print(f"{LINE}{text}", flush=True)

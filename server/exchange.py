@@ -80,16 +80,21 @@ def exchange(
     # Nodes often share one content object: count its bytes once an object, not once a node.
     sizes = {id(content): size(content) for content in contents.values()}
     outcome.bytes_down = sum(sizes[id(content)] for content in contents.values())
-    waiting = dict(zip(grid.push_messages(messages), contents, strict=False))
-    unsent = list(contents)[len(waiting) :]
+    sent = dict(zip(contents, grid.push_messages(messages), strict=False))
+    # A message that is too large has no id, and one to a node that was expelled an empty one.
+    waiting = {message_id: node for node, message_id in sent.items() if message_id}
+    unsent = set(contents) - set(waiting.values())
     outcome.failures.update(dict.fromkeys(unsent, "the message could not be sent"))
     outcome.silent.update(unsent)
     outcome.messages = len(waiting)
-    while waiting and time.monotonic() - started < timeout_s:
+    while waiting:
+        late = time.monotonic() - started >= timeout_s
         for message in grid.pull_messages(list(waiting)):
             node = waiting.pop(message.metadata.reply_to_message_id)
             outcome.messages += 1
             _take(outcome, node, message)
+        if late:
+            break
         if waiting:
             time.sleep(POLL_S)
     outcome.failures.update(dict.fromkeys(waiting.values(), f"no answer within {timeout_s:g} s"))

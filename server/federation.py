@@ -11,6 +11,7 @@ from flwr.serverapp import Grid
 
 from edufed.config import Job
 from edufed.wire import Arrays, pack
+from server.answers import Hello, fault
 from server.exchange import Exchange, Reply, exchange
 from server.progress import Progress, Step
 
@@ -54,6 +55,7 @@ class Federation:
     job: Job
     progress: Progress
     nodes: dict[str, int] = field(default_factory=dict)
+    least: int = field(init=False)  # sites without which a step is not done
     totals: Totals = field(default_factory=Totals)
     exclusions: list[dict[str, Any]] = field(default_factory=list)
     refusals: list[dict[str, Any]] = field(default_factory=list)
@@ -62,57 +64,73 @@ class Federation:
 
     def __post_init__(self) -> None:
         self._job_json = self.job.for_sites()
+        self.least = self.job.scenario.min_sites
 
-    def connect(self, expected: int) -> list[int]:
-        """Wait until as many nodes are connected as are expected, then return their ids."""
+    def connect(self, expected: int) -> int:
+        """Wait until as many nodes are connected as are expected; return how many are.
+
+        For the last of them as long as for an answer; for the first few, without whom there is
+        no job, as long as the job may wait.
+
+        Raises
+        ------
+        JobError
+            Fewer than `least` connected.
+        """
+        settings = self.job.scenario
         started = time.monotonic()
-        timeout = self.job.scenario.round_timeout_s
-        nodes: list[int] = []
         told = -1
-        while time.monotonic() - started < timeout:
-            nodes = sorted(self.grid.get_node_ids())
-            if len(nodes) != told:
-                told = len(nodes)
-                self.progress(
-                    Step("waiting", f"{told} of {expected} sites connected", told, expected)
+        while True:
+            waited = time.monotonic() - started
+            count = len(set(self.grid.get_node_ids()))
+            if count != told:
+                told = count
+                text = f"{count} of {expected} sites connected"
+                self.progress(Step("waiting", text, count, expected))
+            enough = count >= self.least and waited >= settings.round_timeout_s
+            if count >= expected or enough:
+                return count
+            if waited >= max(settings.round_timeout_s, settings.wait_s):
+                raise JobError(
+                    f"{count} sites connected within {waited:.0f} s and {self._needed()};"
+                    " start more sites, or lower scenario.min_sites"
                 )
-            if len(nodes) >= expected:
-                return nodes
             time.sleep(CONNECT_POLL_S)
-        if len(nodes) >= self.job.scenario.min_sites:
-            return nodes
-        raise JobError(
-            f"{len(nodes)} sites connected within {timeout:g} s and scenario.min_sites is"
-            f" {self.job.scenario.min_sites}; start more sites, or lower scenario.min_sites"
-        )
 
-    def greet(self, nodes: list[int], resumed: bool = False) -> dict[str, Reply]:
-        """Ask all nodes `hello`; those that answer are the job's sites from now on.
+    def greet(self, resumed: bool = False) -> dict[str, Reply]:
+        """Ask all connected nodes `hello`; those that answer are the job's sites from now on.
 
         Parameters
         ----------
-        nodes : list of int
         resumed : bool
             The job goes on after it was cut off: sites keep what they have of it.
 
         Raises
         ------
         JobError
-            Fewer than `scenario.min_sites` gave a usable answer.
+            Fewer than `least` gave a usable answer.
         """
+        # Deployed, a node's name was given to its key when the site was enrolled.
+        names = {node.node_id: node.name for node in self.grid.get_nodes() if node.name}
         content = pack({"job": self._job_json, "resumed": resumed})
-        outcome = self._ask("query.hello", dict.fromkeys(nodes, content))
+        connected = sorted(self.grid.get_node_ids())
+        outcome = self._ask("query.hello", dict.fromkeys(connected, content))
         answers: dict[str, Reply] = {}
         for node, reply in sorted(outcome.replies.items()):
             site = str(reply.meta.get("site"))
-            if site in answers:
-                outcome.failures[node] = f"a second site calls itself {site!r}"
+            problem = fault(Hello, reply.meta)
+            if site != names.get(node, site):
+                problem = f"it calls itself {site!r}"
+            elif site in answers:
+                problem = f"a second site calls itself {site!r}"
+            if problem is not None:
+                outcome.failures[node] = problem
                 continue
             self.nodes[site] = node
             answers[site] = reply
-        names = {node: site for site, node in self.nodes.items()}
+        names |= {node: site for site, node in self.nodes.items()}
         self._note(outcome, None, names)
-        self._require(answers, outcome, names)
+        self._require(answers, outcome, names, self.least)
         return dict(sorted(answers.items()))
 
     def ask(
@@ -123,6 +141,7 @@ class Federation:
         number: int | None = None,
         check: Callable[[Reply], str | None] = lambda _: None,
         sites: Collection[str] | None = None,
+        least: int | None = None,
     ) -> tuple[dict[str, Reply], Exchange]:
         """Ask the sites of the job the same question.
 
@@ -140,6 +159,8 @@ class Federation:
             Reply -> why it cannot be used, or None.
         sites : collection of str, optional
             Ask these alone.
+        least : int, optional
+            Another number of sites than `Federation.least` that must answer.
 
         Returns
         -------
@@ -150,7 +171,7 @@ class Federation:
         Raises
         ------
         JobError
-            Fewer than `scenario.min_sites` gave a usable answer.
+            Fewer than `least` gave a usable answer.
         """
         contents, packed = {}, {}
         for site, node in self.nodes.items():
@@ -170,7 +191,7 @@ class Federation:
             else:
                 outcome.failures[node] = problem
         self._note(outcome, number, names)
-        self._require(replies, outcome, names)
+        self._require(replies, outcome, names, self.least if least is None else least)
         return dict(sorted(replies.items())), outcome
 
     def _ask(self, kind: str, contents: Mapping[int, Any]) -> Exchange:
@@ -191,10 +212,18 @@ class Federation:
                 self.exclusions.append({"round": number, "site": site, "reason": reason})
                 self.progress(Step("exclusion", f"site {site} left out: {reason}"))
 
+    def leave_out(self, site: str, reason: str) -> None:
+        """Note that the job goes on without a site, though it answered."""
+        self.exclusions.append({"round": None, "site": site, "reason": reason})
+        self.progress(Step("exclusion", f"site {site} left out: {reason}"))
+
     def _require(
-        self, answers: Mapping[str, Reply], outcome: Exchange, names: Mapping[int, str]
+        self,
+        answers: Mapping[str, Reply],
+        outcome: Exchange,
+        names: Mapping[int, str],
+        least: int,
     ) -> None:
-        least = self.job.scenario.min_sites
         if len(answers) >= least:
             return
         asked = len(outcome.replies.keys() | outcome.failures.keys())
@@ -208,9 +237,12 @@ class Federation:
                 same = all(reason == first[1] for _, reason in others)
                 why += f" ({'the same at' if same else 'and'} {len(others)} more)"
         kind = TooFewError if outcome.silent else JobError
-        raise kind(
-            f"{len(answers)} of {asked} sites answered and scenario.min_sites is {least}{why}"
-        )
+        raise kind(f"{len(answers)} of {asked} sites answered and {self._needed()}{why}")
+
+    def _needed(self) -> str:
+        if self.least > self.job.scenario.min_sites:
+            return f"secure aggregation needs {self.least}"
+        return f"scenario.min_sites is {self.least}"
 
     def patiently(self, attempt: Callable[[], T]) -> T:
         """Try again while too few sites answer, as long as `scenario.wait_s` allows.
@@ -229,7 +261,17 @@ class Federation:
                 if left <= 0:
                     raise
                 self.progress(Step("waiting", f"{error}; trying again for {left:.0f} s more"))
+                # Not before so many are there: under secure aggregation, tries are numbered.
                 time.sleep(min(AGAIN_S, left))
+                while self._away() and time.monotonic() < deadline:
+                    time.sleep(CONNECT_POLL_S)
+
+    def _away(self) -> bool:
+        """Whether too few of the job's sites are connected."""
+        connected = set(self.grid.get_node_ids())
+        if self.nodes:
+            connected &= set(self.nodes.values())
+        return len(connected) < self.least
 
 
 def _name(node: int, outcome: Exchange, names: Mapping[int, str]) -> str:

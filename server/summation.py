@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from edufed.config import Job
 from edufed.config.job import SecAggSettings
 from edufed.privacy.secagg import SecAggError, SecAggPlan, SecAggSum
 from edufed.share import Share, combined_from_vector, from_arrays, layout
@@ -25,6 +26,39 @@ from server.federation import Federation, JobError
 #: Name of the checkpoint of secure aggregation.
 SECAGG = "secagg"
 ADVERT, REQUEST, DEPOSIT, MASKED, OPENED = "advert", "request", "deposit", "masked", "opened"
+
+
+#: Reply -> why it cannot be used, or None.
+Check = Callable[[Reply], str | None]
+
+
+def secure_plan(job: Job, roster: Mapping[str, bytes]) -> SecAggPlan:
+    """Return the plan of a job's secure sums.
+
+    Raises
+    ------
+    SecAggError
+        Too few sites for one.
+    """
+    assert isinstance(job.privacy, SecAggSettings)
+    return SecAggPlan.of(job.id, roster, job.secure_sums, job.privacy.threshold)
+
+
+def least_sites(job: Job, roster: Mapping[str, bytes]) -> int:
+    """Return how many sites must answer for a sum.
+
+    Raises
+    ------
+    JobError
+        Secure aggregation cannot be set up among so few sites.
+    """
+    least = job.scenario.min_sites
+    if isinstance(job.privacy, SecAggSettings):
+        try:
+            least = max(least, secure_plan(job, roster).threshold)
+        except SecAggError as error:
+            raise JobError(f"secure aggregation: {error}") from None
+    return least
 
 
 @dataclass(frozen=True)
@@ -59,12 +93,13 @@ class Summation(Protocol):
         arrays_for: Callable[[str], Arrays],
         like: Share,
         number: int | None = None,
+        check: Check = lambda _: None,
     ) -> Combined:
         """Ask every site for its share, and combine them.
 
         Parameters
         ----------
-        kind, meta, arrays_for, number
+        kind, meta, arrays_for, number, check
             As `Federation.ask`.
         like : Share
             Names, shapes and kinds of what is asked for. Its means are the model that the sites
@@ -119,14 +154,11 @@ class PlainSum:
         arrays_for: Callable[[str], Arrays],
         like: Share,
         number: int | None = None,
+        check: Check = lambda _: None,
     ) -> Combined:
         """Collect as `Summation.collect` says; a share that does not fit is left out, named."""
         replies, cost = self.federation.ask(
-            kind,
-            meta,
-            arrays_for,
-            number,
-            check=lambda reply: self._fault(from_arrays(reply.arrays), like),
+            kind, meta, arrays_for, number, lambda reply: check(reply) or self._fault(reply, like)
         )
         shares = {site: from_arrays(reply.arrays) for site, reply in replies.items()}
         return Combined(
@@ -136,7 +168,11 @@ class PlainSum:
             shares=shares,
         )
 
-    def _fault(self, share: Share, like: Share) -> str | None:
+    def _fault(self, reply: Reply, like: Share) -> str | None:
+        try:
+            share = from_arrays(reply.arrays)
+        except (TypeError, ValueError):
+            return "its weight is not a number"
         bound = self.federation.job.strategy.max_update_norm
         return share.fault(like) or beyond(bound, share.means, like.means)
 
@@ -157,37 +193,48 @@ class SecureSum:
         roster: Mapping[str, bytes],
         checkpoint: Checkpoint,
     ) -> None:
-        settings = federation.job.privacy
-        assert isinstance(settings, SecAggSettings)
         self.federation, self.checkpoint = federation, checkpoint
         saved = checkpoint.load(SECAGG)
         try:
-            plan = SecAggPlan.of(
-                federation.job.id, roster, federation.job.secure_sums, settings.threshold
-            )
+            plan = secure_plan(federation.job, roster)
             if saved is not None:
                 self.protocol = SecAggSum.load(plan, saved[1]["state"].tobytes())
                 return
-            self.protocol = SecAggSum(plan)
-            for reply in greeted.values():
-                self.protocol.add_advert(reply.arrays[ADVERT].tobytes())
-            self._share_keys()
+            adverts = self._adverts(plan, greeted)
+            # A site that was away for its keys may be there when all are asked again.
+            self.protocol = federation.patiently(lambda: self._set_up(plan, adverts))
             self._keep()
-        except (SecAggError, KeyError) as error:
+        except SecAggError as error:
             raise JobError(f"secure aggregation: {error}") from None
 
-    def _share_keys(self) -> None:
+    def _adverts(self, plan: SecAggPlan, greeted: Mapping[str, Reply]) -> list[bytes]:
+        """Return the sites' keys; a site whose key cannot be used is left out, named."""
+        adverts, trial = [], SecAggSum(plan)
+        for site, reply in greeted.items():
+            problem = _taken(trial.add_advert, reply, ADVERT)
+            if problem is None:
+                adverts.append(reply.arrays[ADVERT].tobytes())
+            else:
+                self.federation.leave_out(site, problem)
+        return adverts
+
+    def _set_up(self, plan: SecAggPlan, adverts: list[bytes]) -> SecAggSum:
         """Relay all keys and take the sealed shares; a site lost meanwhile is left out."""
+        protocol = SecAggSum(plan)
+        for advert in adverts:
+            protocol.add_advert(advert)
         while True:
-            request = {REQUEST: _array(self.protocol.keys_request())}
-            asked = self.protocol.participants
+            request = {REQUEST: _array(protocol.keys_request())}
+            asked = protocol.participants
             replies, _ = self.federation.ask(
-                "query.keys", {}, dict.fromkeys(asked, request).__getitem__, sites=asked
+                "query.keys",
+                {},
+                dict.fromkeys(asked, request).__getitem__,
+                check=lambda reply: _taken(protocol.add_deposit, reply, DEPOSIT),
+                sites=asked,
             )
-            for reply in replies.values():
-                self.protocol.add_deposit(reply.arrays[DEPOSIT].tobytes())
             if len(replies) == len(asked):
-                return
+                return protocol
 
     def _keep(self) -> None:
         state = np.frombuffer(self.protocol.dump(), dtype=np.uint8)
@@ -200,6 +247,7 @@ class SecureSum:
         arrays_for: Callable[[str], Arrays],
         like: Share,
         number: int | None = None,
+        check: Check = lambda _: None,
     ) -> Combined:
         """Collect as `Summation.collect` says, in two exchanges."""
         try:
@@ -212,19 +260,25 @@ class SecureSum:
                 return together.setdefault(id(arrays), arrays | request)
 
             replies, cost = self.federation.ask(
-                kind, meta, arrays_with_request, number, sites=self.protocol.participants
+                kind,
+                meta,
+                arrays_with_request,
+                number,
+                lambda reply: check(reply) or _taken(self.protocol.add_masked, reply, MASKED),
+                self.protocol.participants,
             )
-            for reply in replies.values():
-                self.protocol.add_masked(reply.arrays[MASKED].tobytes())
             requests = {
                 site: {REQUEST: _array(message)}
                 for site, message in self.protocol.unmask_requests().items()
             }
-            opened, more = self.federation.ask(
-                "query.unmask", {}, requests.__getitem__, number, sites=requests
+            _, more = self.federation.ask(
+                "query.unmask",
+                {},
+                requests.__getitem__,
+                number,
+                lambda reply: _taken(self.protocol.add_shares, reply, OPENED),
+                requests,
             )
-            for reply in opened.values():
-                self.protocol.add_shares(reply.arrays[OPENED].tobytes())
             total = combined_from_vector(self.protocol.total(), like)
         except SecAggError as error:
             raise JobError(f"secure aggregation: {error}") from None
@@ -239,6 +293,17 @@ class SecureSum:
                 bytes_up=cost.bytes_up + more.bytes_up,
             ),
         )
+
+
+def _taken(take: Callable[[bytes], object], reply: Reply, name: str) -> str | None:
+    """Hand a reply's message to the protocol; say in one line why it was not taken, or None."""
+    try:
+        take(reply.arrays[name].tobytes())
+    except KeyError:
+        return f"its answer holds no {name}"
+    except SecAggError as error:
+        return str(error)
+    return None
 
 
 def _add(shares: list[Share]) -> Share:

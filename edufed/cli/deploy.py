@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
 
 from edufed.cli.show import print_results
-from edufed.cli.submit import fetch, follow, submit
+from edufed.cli.submit import fetch, follow, stop_earlier, submit
 from edufed.config import Job, SettingsError
 from edufed.config.compose import check_job
 from edufed.config.job import DeploymentSettings
 from edufed.deployment import CoordinatorSettings, load_coordinator
 from edufed.private_files import private_folder, write_private
-from server.app import FAILED
+from server.app import FAILED, LINE
 from server.federation import JobError
 from server.report.contract import Report
 
-#: The job as it was submitted, in its folder at the coordinator.
-JOB = "job.json"
+#: The job as it was submitted, and what shows that it has ended, in its folder at the coordinator.
+JOB, REPORT = "job.json", "report.json"
 
 
 def deploy(job: Job) -> None:
@@ -36,24 +37,43 @@ def deploy(job: Job) -> None:
     """
     settings = _coordinator(job)
     console = Console(stderr=True)
+
+    def say(text: str) -> None:
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+
     folder = settings.jobs / job.id
     private_folder(folder)
-    write_private(folder / JOB, job.model_dump_json().encode())
-    (folder / FAILED).unlink(missing_ok=True)
-    run_id = submit(settings, json.dumps(job.for_sites()), job.id)
-    console.print(f"job {job.id} submitted", highlight=False)
-    try:
-        follow(settings, run_id, lambda line: console.print(line, markup=False, highlight=False))
-    except KeyboardInterrupt:
-        console.print(f"the job goes on; end it by: edufed stop {job.id}", highlight=False)
-        raise
+    if (folder / REPORT).is_file():
+        say(f"job {job.id} has ended")
+    else:
+        _run(job, settings, folder, say)
     out = Path(job.out)
-    if not (folder / "report.json").is_file():
+    if not (folder / REPORT).is_file():
         raise JobError(_why(folder, job))
     fetch(settings, job.id, out)
     print_results(console, Report.model_validate_json((out / "report.json").read_bytes()))
     console.print(f"model:  {out / 'model'}", highlight=False, soft_wrap=True)
     console.print(f"report: {out / 'report.html'}", highlight=False, soft_wrap=True)
+
+
+def _run(job: Job, settings: CoordinatorSettings, folder: Path, say: Callable[[str], None]) -> None:
+    """Submit the job, and show its steps until it ends."""
+    write_private(folder / JOB, job.model_dump_json().encode())
+    (folder / FAILED).unlink(missing_ok=True)
+    stop_earlier(settings, job.id)
+    run_id = submit(settings, json.dumps(job.for_sites()), job.id)
+    say(f"job {job.id} submitted")
+
+    def show(line: str) -> None:
+        # Flower's own lines stay in the coordinator's log.
+        if line.startswith(LINE):
+            say(line.removeprefix(LINE))
+
+    try:
+        follow(settings, run_id, show, say)
+    except KeyboardInterrupt:
+        say(f"the job goes on; end it by: edufed stop {job.id}")
+        raise
 
 
 def submitted(job_id: str, settings_file: str, out: str) -> Job:

@@ -89,7 +89,12 @@ def start_run(settings: CoordinatorSettings, bundle: bytes, run_config: dict[str
     return int(answer.run_id)
 
 
-def follow(settings: CoordinatorSettings, run_id: int, show: Callable[[str], None]) -> RunState:
+def follow(
+    settings: CoordinatorSettings,
+    run_id: int,
+    show: Callable[[str], None],
+    warn: Callable[[str], None] | None = None,
+) -> RunState:
     """Show a run's log until it ends; a coordinator that is away meanwhile is waited for.
 
     Parameters
@@ -98,6 +103,8 @@ def follow(settings: CoordinatorSettings, run_id: int, show: Callable[[str], Non
     run_id : int
     show : callable
         Told each line of the ServerApp's log.
+    warn : callable, optional
+        Told when the coordinator does not answer; default: `show`.
 
     Returns
     -------
@@ -106,7 +113,7 @@ def follow(settings: CoordinatorSettings, run_id: int, show: Callable[[str], Non
     """
     from flwr.proto.control_pb2 import StreamLogsRequest
 
-    seen = 0.0
+    seen, away = 0.0, False
     while True:
         try:
             with control(settings) as client:
@@ -117,10 +124,13 @@ def follow(settings: CoordinatorSettings, run_id: int, show: Callable[[str], Non
                     for line in part.log_output.splitlines():
                         show(line)
                 state = runs(client, run_id)[0]
+            away = False
             if state.status == "finished":
                 return state
         except CoordinatorError as error:
-            show(f"{error}; trying again")
+            if not away:
+                (warn or show)(f"{error}; trying again")
+            away = True
         time.sleep(_STREAM_AGAIN_S)
 
 
@@ -139,6 +149,24 @@ def fetch(settings: CoordinatorSettings, job_id: str, out: Path) -> list[Path]:
         os.replace(temporary, target)
         copies.append(target)
     return copies
+
+
+def stop_earlier(settings: CoordinatorSettings, job_id: str) -> None:
+    """Stop what a job was submitted as before, where that has not ended: it was cut off.
+
+    Raises
+    ------
+    CoordinatorError
+        The coordinator does not answer.
+    """
+    from flwr.proto.control_pb2 import StopRunRequest
+
+    run_id = next((run for run, job in jobs(settings).items() if job == job_id), None)
+    if run_id is None:
+        return
+    with control(settings) as client:
+        if any(run.run_id == run_id and run.status != "finished" for run in runs(client)):
+            client.StopRun(StopRunRequest(run_id=run_id))
 
 
 def run_of(settings: CoordinatorSettings, job_id: str) -> int:

@@ -27,10 +27,12 @@ from edufed.models import build_model, get_weights, personal_names
 from edufed.share import Share
 from edufed.wire import SUM, WEIGHT, Arrays, prefixed, unprefixed
 from server.aggregation import aggregate, build_strategy, memory, recall
+from server.answers import Evaluation, fault
 from server.checkpoint import Checkpoint
+from server.exchange import Reply
 from server.federation import Federation
 from server.progress import Step
-from server.summation import Combined, Summation, build_summation
+from server.summation import Check, Combined, Summation, build_summation, least_sites
 
 Summary = npt.NDArray[np.float64]
 
@@ -92,11 +94,14 @@ def run(
     phases: list[tuple[str, float]] = []
     clock = _Clock(phases)
 
-    nodes = federation.connect(expected)
+    federation.least = least_sites(job, roster)
+    connected = federation.connect(expected)
     clock.lap("waiting")
     saved = checkpoint.load(TRAINING)
-    progress(Step("features", f"{len(nodes)} sites read their records"))
-    greeted = federation.patiently(lambda: federation.greet(nodes, resumed=saved is not None))
+    if saved is None:
+        checkpoint.forget()  # of keys that a job cut off before its first round had agreed on
+    progress(Step("features", f"{connected} sites read their records"))
+    greeted = federation.patiently(lambda: federation.greet(resumed=saved is not None))
     clock.lap("features")
     summation = build_summation(federation, greeted, roster, checkpoint)
     if saved is not None:
@@ -191,6 +196,7 @@ class _Training:
         """Write down all that a coordinator needs to go on from here."""
         totals = self.federation.totals
         meta = {
+            "nodes": self.federation.nodes,
             "hello": self.hello,
             "cohorts": self.cohorts,
             "rounds": [asdict(entry) for entry in self.rounds],
@@ -226,6 +232,8 @@ class _Training:
         self.best_loss = math.inf if meta["best_loss"] is None else meta["best_loss"]
         self.rounds = [Round(**entry) for entry in meta["rounds"]]
         recall(self.strategy, unprefixed("strategy/", arrays))
+        # Enrolled sites keep their node ids: one that is away just now may come back.
+        federation.nodes = meta["nodes"] | federation.nodes
         for name, value in meta["totals"].items():
             setattr(federation.totals, name, getattr(federation.totals, name) + value)
         federation.exclusions[:0] = meta["exclusions"]
@@ -277,14 +285,24 @@ class _Training:
 
     def evaluate(self, local: bool) -> Combined:
         """Score the latest model on validation learners, then the best one on test learners."""
-        like = Share(sums=_VALIDATION | _TEST)
         if self.stopped_by == "rounds":
             # The last round's model has not been scored by a later round.
-            self._judge(self._ask("evaluate.horizontal", None, like, local=False))
+            self._judge(self._evaluate(local=False))
         self.weights, self.weights_round = self.best_weights, self.best_round
-        return self._ask("evaluate.horizontal", None, like, local=local)
+        return self._evaluate(local)
 
-    def _ask(self, kind: str, number: int | None, like: Share, **meta: Any) -> Combined:
+    def _evaluate(self, local: bool) -> Combined:
+        like = Share(sums=_VALIDATION | _TEST)
+        return self._ask("evaluate.horizontal", None, like, _scores_fault, local=local)
+
+    def _ask(
+        self,
+        kind: str,
+        number: int | None,
+        like: Share,
+        check: Check = lambda _: None,
+        **meta: Any,
+    ) -> Combined:
         """Send the current model; and the sums to those sites that do not have them yet."""
         model = prefixed(WEIGHT, self.weights)
         both = model | prefixed(SUM, self.sums)
@@ -295,11 +313,16 @@ class _Training:
                 lambda site: model if site in self.prepared else both,
                 like,
                 number,
+                check,
             )
         )
         # A site that failed may have lost them: it gets them again.
         self.prepared = set(combined.metas)
         return combined
+
+
+def _scores_fault(reply: Reply) -> str | None:
+    return fault(Evaluation, reply.meta)
 
 
 def _initial_weights(job: Job) -> Arrays:

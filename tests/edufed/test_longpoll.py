@@ -160,7 +160,7 @@ def test_an_upload_that_stalls_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) 
 
 def test_other_requests_go_straight_through() -> None:
     async def scene(superlink: SuperLink, app: LongPoll, pull: str, push: str) -> None:
-        caller = Caller(app, pull + "get-run", b"")
+        caller = Caller(app, pull + "get-run")
         await asyncio.sleep(0.05)
         caller.leave()
         assert caller.events[0]["status"] == 200

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 from flwr.app import Error, Message, RecordDict
+from flwr.proto.node_pb2 import NodeInfo
 from flwr.serverapp import Grid
 from flwr.supercore.task_identity import TaskIdentity
 
@@ -40,8 +41,8 @@ class MemoryGrid(Grid):
     def get_node_ids(self) -> Iterable[int]:
         return list(self.nodes)
 
-    def get_nodes(self) -> Iterable[Any]:
-        raise NotImplementedError
+    def get_nodes(self) -> Iterable[NodeInfo]:
+        return [NodeInfo(node_id=node) for node in self.nodes]
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
         sent = []
@@ -67,3 +68,17 @@ class MemoryGrid(Grid):
 def says(site: str, status: str = "ok", **meta: Any) -> Node:
     """Return a node that always gives the same answer."""
     return lambda _kind, _meta: pack({"site": site, "status": status, **meta})
+
+
+def greets(site: str) -> Node:
+    """Return a node that answers `hello` as asked."""
+    return says(
+        site,
+        courses=[],
+        n_train=1,
+        n_valid=1,
+        n_test=1,
+        missing=[],
+        quality={"site": site, "rows": 0, "rejected": 0, "reasons": {}},
+        seconds_features=0.0,
+    )

@@ -6,16 +6,15 @@ Everything is as in a simulation but the transport: messages go straight to the 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
 import pytest
-from flwr.app import Context, Message, RecordDict
+from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
-from flwr.supercore.task_identity import TaskIdentity
+from loopback import Loopback, flower_run
 
-from clients.app import app
 from edufed.config import compose_job, simulated_sites
 from edufed.privacy.simulated import simulated_roster
 from edufed.share import Share, from_arrays, to_arrays
@@ -28,38 +27,11 @@ from server.strategies import horizontal
 SITES, POISONER, FACTOR = 5, 2, 100.0
 
 
-class Loopback:
-    """The part of a Flower grid that an exchange uses; the poisoner alters what it sends."""
-
-    def __init__(self, poisoned: bool) -> None:
-        self.poisoned = poisoned
-        self.contexts = {
-            node: Context(
-                1, node, {"partition-id": node, "num-partitions": SITES}, RecordDict(), {}
-            )
-            for node in range(SITES)
-        }
-        self.replies: dict[str, Message] = {}
-        self.sent = 0
-
-    def get_node_ids(self) -> Iterable[int]:
-        return self.contexts
-
-    def push_messages(self, messages: list[Message]) -> list[str]:
-        names = []
-        for message in messages:
-            self.sent += 1
-            message.metadata.__dict__["_message_id"] = str(self.sent)
-            node = message.metadata.dst_node_id
-            reply = app(message=message, context=self.contexts[node])
-            if self.poisoned and node == POISONER and message.metadata.message_type[:5] == "train":
-                reply.content = poison(message.content, reply.content)
-            self.replies[str(self.sent)] = reply
-            names.append(str(self.sent))
-        return names
-
-    def pull_messages(self, names: list[str]) -> list[Message]:
-        return [self.replies.pop(name) for name in names]
+def altered(node: int, asked: Message, answered: Message) -> Message:
+    """Have the poisoner alter what it sends."""
+    if node == POISONER and asked.metadata.message_type[:5] == "train":
+        answered.content = poison(asked.content, answered.content)
+    return answered
 
 
 def poison(asked: RecordDict, answered: RecordDict) -> RecordDict:
@@ -72,11 +44,8 @@ def poison(asked: RecordDict, answered: RecordDict) -> RecordDict:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def flower_run() -> Iterator[None]:
-    """Have Flower believe that this process is a run's: only there may messages be made."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("_task_id", "_run_id", "_node_id"):
-            patch.setattr(TaskIdentity, name, 1)
+def in_a_run() -> Iterator[None]:
+    with flower_run():
         yield
 
 
@@ -97,7 +66,8 @@ def run(
             *overrides,
         ]
     )
-    federation = Federation(cast(Grid, Loopback(poisoned)), job, lambda _: None)
+    grid = Loopback(SITES, altered) if poisoned else Loopback(SITES)
+    federation = Federation(cast(Grid, grid), job, lambda _: None)
     roster = simulated_roster(site.name for site in simulated_sites(job))
     outcome = horizontal.run(federation, SITES, roster, Checkpoint(folder / "kept", job.id))
     return federation, outcome
