@@ -333,7 +333,7 @@ def _columns(folder: Path, job: Job) -> int:
 
     matrix = (
         open_site({"site": str(folder / f"{SITES[0]}.yaml")}, job)
-        .learners(job.task.cutoff_day)
+        .learners(job.early_warning.cutoff_day)
         .matrix
     )
     cohorts = sorted(set(matrix.course_id.tolist()))

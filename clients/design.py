@@ -46,7 +46,7 @@ def statistics(matrix: FeatureMatrix, job: Job, cohorts: list[str]) -> Arrays:
         ``moments``: float64, shape (3, features), the training rows alone.
     """
     rows = split(matrix, job).train
-    counts = cohort_counts(matrix, cohorts if job.task.relative else [])
+    counts = cohort_counts(matrix, cohorts if job.early_warning.relative else [])
     return {"counts": counts, "moments": moments(transformed(matrix.values[rows]))}
 
 
@@ -64,9 +64,9 @@ def build_design(matrix: FeatureMatrix, job: Job, cohorts: list[str], sums: Arra
     """
     ranks = cohort_ranks(
         matrix,
-        cohorts if job.task.relative else [],
+        cohorts if job.early_warning.relative else [],
         sums["counts"],
-        min_cohort=job.task.min_cohort,
+        min_cohort=job.early_warning.min_cohort,
     )
     x = design(matrix, ranks, Scaling.from_moments(sums["moments"]))
     return Design(x=x, y=matrix.target, split=split(matrix, job))

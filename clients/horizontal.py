@@ -56,7 +56,7 @@ class UnpreparedError(Exception):
 def hello(site: Site, job: Job, meta: Mapping[str, Any], _arrays: Arrays) -> Answer:
     """Say what the site has for this job: counts and course ids, no learner."""
     started = time.monotonic()
-    learners = site.learners(job.task.cutoff_day)
+    learners = site.learners(job.early_warning.cutoff_day)
     seconds = time.monotonic() - started
     matrix = learners.matrix
     parts = split(matrix, job)
@@ -78,7 +78,7 @@ def hello(site: Site, job: Job, meta: Mapping[str, Any], _arrays: Arrays) -> Ans
 
 def send_statistics(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> Answer:
     """Answer with the site's share of the sums."""
-    sums = statistics(site.learners(job.task.cutoff_day).matrix, job, meta["cohorts"])
+    sums = statistics(site.learners(job.early_warning.cutoff_day).matrix, job, meta["cohorts"])
     return {}, contribute(site, job, Share(sums=sums), arrays)
 
 
@@ -124,7 +124,7 @@ def evaluate(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> A
     sums = {
         **_validation(model, *data.part(data.split.valid)),
         "test": test,
-        "rule": score_summary(y_test, (absent >= job.task.absent_days).astype(float)),
+        "rule": score_summary(y_test, (absent >= job.early_warning.absent_days).astype(float)),
     }
     own = {"federated": metrics_from_summary(test)}
     if meta["local"]:
@@ -189,7 +189,7 @@ def _prepare(site_json: str, job_json: str, kept: str) -> Prepared:
     if sums is None:
         raise UnpreparedError("the site does not have the federation's sums")
     cohorts = [str(cohort) for cohort in sums.pop("cohorts")]
-    matrix = site.learners(job.task.cutoff_day).matrix
+    matrix = site.learners(job.early_warning.cutoff_day).matrix
     return Prepared(matrix, build_design(matrix, job, cohorts, sums))
 
 

@@ -28,7 +28,9 @@ def pooled_scores(job: Job, sites: Sequence[SiteSettings]) -> dict[str, npt.NDAr
     dict of str to array
         By site, an `edufed.metrics.score_summary` of its test learners.
     """
-    matrices = {site.name: Site(site).learners(job.task.cutoff_day).matrix for site in sites}
+    matrices = {
+        site.name: Site(site).learners(job.early_warning.cutoff_day).matrix for site in sites
+    }
     cohorts = sorted({course for matrix in matrices.values() for course in matrix.course_id})
     parts = [statistics(matrix, job, cohorts) for matrix in matrices.values()]
     sums = {name: np.sum([part[name] for part in parts], axis=0) for name in parts[0]}

@@ -43,7 +43,7 @@ def split(matrix: FeatureMatrix, job: Job) -> Split:
         assert rule.test_share is not None
         test = known & (_uniform(matrix.learner_id, f"test-{job.seed}") < rule.test_share)
         rest = known & ~test
-    held = _uniform(matrix.learner_id, f"valid-{job.seed}") < job.task.validation_share
+    held = _uniform(matrix.learner_id, f"valid-{job.seed}") < job.early_warning.validation_share
     return Split(train=rest & ~held, valid=rest & held, test=test)
 
 
@@ -62,7 +62,7 @@ def check_trainable(parts: Split, matrix: FeatureMatrix, job: Job) -> None:
         before = f"in a course that began before {rule.test_from}"
         raise DataError(
             f"no learner to train on: {known} of {len(matrix)} enrolments open on day"
-            f" {job.task.cutoff_day:g} have a known result, none of them"
+            f" {job.early_warning.cutoff_day:g} have a known result, none of them"
             f" {before if rule.by == 'time' else 'for training'}"
         )
     if targets.min() == targets.max():

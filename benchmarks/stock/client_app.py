@@ -34,7 +34,7 @@ def _process_began() -> float:
 
 def _prepare(message: Message, context: Context) -> tuple[Job, Design, RiskModel]:
     job = job_from_run_config(dict(context.run_config))
-    matrix = open_site(dict(context.node_config), job).learners(job.task.cutoff_day).matrix
+    matrix = open_site(dict(context.node_config), job).learners(job.early_warning.cutoff_day).matrix
     cohorts = sorted(set(matrix.course_id.tolist()))
     design = build_design(matrix, job, cohorts, statistics(matrix, job, cohorts))
     model = build_model(job.model, design.x.shape[1], job.seed)

@@ -13,6 +13,7 @@ from edufed.config.errors import Settings
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 NotNegative = Annotated[float, Field(ge=0)]
+MapLevel = Literal["region", "district", "school", "class"]
 
 
 class HorizontalSettings(Settings):
@@ -36,6 +37,15 @@ class EarlyWarningSettings(Settings):
     relative: bool  # add each feature's rank within the learner's course cohort
     min_cohort: PositiveInt  # a smaller cohort gives no ranks
     absent_days: PositiveFloat  # the transparent rule to beat: no visit for this many days
+
+
+class QualityMapSettings(Settings):
+    """Map how learners fare from class to province; nothing is trained."""
+
+    name: Literal["quality_map"]
+    levels: list[MapLevel]  # those that no site's data have are left out
+    min_cohort: Annotated[int, Field(ge=2)]  # a figure of fewer learners is not published
+    older_from: PositiveInt  # age parity: those of bands from this age on, over the younger ones
 
 
 class SplitSettings(Settings):
@@ -227,6 +237,7 @@ StrategySettings = Annotated[
     | KrumSettings,
     Field(discriminator="name"),
 ]
+TaskSettings = Annotated[EarlyWarningSettings | QualityMapSettings, Field(discriminator="name")]
 FederationSettings = Annotated[SimulationSettings | DeploymentSettings, Field(discriminator="name")]
 PrivacySettings = Annotated[NoPrivacy | SecAggSettings, Field(discriminator="name")]
 
@@ -235,7 +246,7 @@ class Job(Settings):
     """One configured piece of mining, complete and checked."""
 
     scenario: HorizontalSettings
-    task: EarlyWarningSettings
+    task: TaskSettings
     data: DataSettings
     model: ModelSettings
     strategy: StrategySettings
@@ -246,6 +257,12 @@ class Job(Settings):
     language: Literal["en", "zh"]  # of report.html and messages to people
     out: str
     id: Annotated[str, Field(pattern=r"^[a-z0-9-]*$")] = ""  # given when the job is composed
+
+    @property
+    def early_warning(self) -> EarlyWarningSettings:
+        """The task's settings, for what warns early: whoever asks knows that this task does."""
+        assert isinstance(self.task, EarlyWarningSettings)
+        return self.task
 
     @property
     def secure_sums(self) -> int:

@@ -81,7 +81,7 @@ def build_report(
             ),
             "baselines": {
                 "rule": {
-                    "name": f"no visit for {job.task.absent_days:g} days",
+                    "name": f"no visit for {job.early_warning.absent_days:g} days",
                     **metrics_from_summary(outcome.summaries["rule"]),
                 }
             },

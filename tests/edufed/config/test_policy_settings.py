@@ -24,7 +24,10 @@ KEYS = {
     ("settings", "says"),
     [
         ({"task": ["early_warning"]}, "unknown setting 'task'; did you mean 'tasks'?"),
-        ({"tasks": ["early_warnin"]}, "tasks: no 'early_warnin'; there are early_warning"),
+        (
+            {"tasks": ["early_warnin"]},
+            "tasks: no 'early_warnin'; there are early_warning, quality_map",
+        ),
         ({"scenarios": ["sideways"]}, "scenarios: no 'sideways'; there are horizontal"),
         (
             {"privacy": {"secagg": "yes"}},
