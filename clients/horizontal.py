@@ -89,7 +89,7 @@ def train(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> Answ
     x_valid, y_valid = data.part(data.split.valid)
     x, y = data.part(data.split.train)
     sums = _validation(model, x_valid, y_valid)
-    settings = job.strategy
+    settings = job.local_training
     train_locally(
         model,
         x,
@@ -161,9 +161,9 @@ def fit_alone(job: Job, data: Design, seed: int) -> RiskModel:
         rounds=job.scenario.rounds,
         patience=job.scenario.patience,
         min_delta=job.scenario.min_improvement,
-        epochs=job.strategy.local_epochs,
-        batch_size=job.strategy.batch_size,
-        learning_rate=job.strategy.learning_rate,
+        epochs=job.local_training.local_epochs,
+        batch_size=job.local_training.batch_size,
+        learning_rate=job.local_training.learning_rate,
         l2=job.model.l2,
         seed=seed,
     )

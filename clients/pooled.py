@@ -37,8 +37,8 @@ def pooled_scores(job: Job, sites: Sequence[SiteSettings]) -> dict[str, npt.NDAr
     designs = {name: build_design(matrix, job, cohorts, sums) for name, matrix in matrices.items()}
     # As many steps as one site takes, each on a batch as large as all sites' together: what
     # the sites do side by side in a round, and steadier than more steps on small batches.
-    at_once = job.strategy.batch_size * len(designs)
-    strategy = job.strategy.model_copy(update={"batch_size": at_once})
+    at_once = job.local_training.batch_size * len(designs)
+    strategy = job.local_training.model_copy(update={"batch_size": at_once})
     together = job.model_copy(update={"strategy": strategy})
     model = fit_alone(together, _together(list(designs.values())), job.seed)
     return {

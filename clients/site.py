@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from clients.policy import check_learners, check_quality
@@ -22,15 +23,28 @@ from edufed.deployment import NodeSettings, load_site_node
 from edufed.features import FEATURE_VERSION, FeatureMatrix, build
 from edufed.identity import SIGNING_KEY, load_signing_key
 from edufed.privacy.simulated import simulated_identity, simulated_roster
+from edufed.records import LearningRecords
 from edufed.wire import Arrays
+
+#: Of what is cached beside features; changes with it.
+_LAYOUT = "2"
 
 
 @dataclass(frozen=True)
 class Learners:
-    """A site's learners at the cutoff, and how clean the records behind them were."""
+    """A site's learners at the cutoff, and how clean the records behind them were.
+
+    Attributes
+    ----------
+    matrix : FeatureMatrix
+    quality : dict
+    links : str array, shape (rows of the matrix,)
+        Each row's `link_id`, empty where the platform has none. It leaves through PSI alone.
+    """
 
     matrix: FeatureMatrix
     quality: dict[str, Any]
+    links: npt.NDArray[np.str_]
 
 
 @dataclass
@@ -128,6 +142,7 @@ def _stamp(settings: SiteSettings, cutoff: float) -> str:
     parts = [
         adapter.read(cutoff).fingerprint,
         FEATURE_VERSION,
+        _LAYOUT,
         version("edufed"),
         json.dumps(settings.adapter, sort_keys=True, default=str),
         json.dumps(settings.policy.data.columns()),
@@ -145,7 +160,7 @@ def _learners(settings_json: str, cutoff: float, stamp: str) -> Learners:
     if stored is None:
         stored = _build(settings, cutoff)
         store.save(name, stored)
-    learners = Learners(_as_matrix(stored), json.loads(str(stored["quality"])))
+    learners = Learners(_as_matrix(stored), json.loads(str(stored["quality"])), stored["link_id"])
     check_quality(settings.policy, learners.quality["rows"], learners.quality["rejected"])
     check_learners(settings.policy, len(learners.matrix))
     return learners
@@ -164,7 +179,16 @@ def _build(settings: SiteSettings, cutoff: float) -> Arrays:
         "course_start": matrix.course_start,
         "target": matrix.target,
         "quality": np.array(json.dumps(quality.compact(settings.name))),
+        "link_id": _links(cleaned, matrix),
     }
+
+
+def _links(records: LearningRecords, matrix: FeatureMatrix) -> npt.NDArray[np.str_]:
+    if "link_id" not in records.columns("learners"):
+        return np.full(len(matrix), "", dtype=str)
+    rows = records.connection.execute("SELECT learner_id, link_id FROM learners").fetchall()
+    known = {learner: link for learner, link in rows if link is not None}
+    return np.array([known.get(learner, "") for learner in matrix.learner_id], dtype=str)
 
 
 def _as_matrix(stored: Arrays) -> FeatureMatrix:

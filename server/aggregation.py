@@ -15,7 +15,7 @@ from edufed.config.job import (
     FedProxSettings,
     FedTrimmedAvgSettings,
     KrumSettings,
-    StrategySettings,
+    LocalTraining,
 )
 from edufed.updates import update_norm
 from edufed.wire import Arrays, prefixed, unprefixed
@@ -23,7 +23,7 @@ from edufed.wire import Arrays, prefixed, unprefixed
 WEIGHT = "num-examples"
 
 
-def build_strategy(settings: StrategySettings) -> FedAvg:
+def build_strategy(settings: LocalTraining) -> FedAvg:
     """Return the Flower strategy that `settings` names.
 
     FedPer averages as FedAvg does: what differs is which layers a site sends.

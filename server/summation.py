@@ -173,7 +173,7 @@ class PlainSum:
             share = from_arrays(reply.arrays)
         except (TypeError, ValueError):
             return "its weight is not a number"
-        bound = self.federation.job.strategy.max_update_norm
+        bound = self.federation.job.local_training.max_update_norm
         return share.fault(like) or beyond(bound, share.means, like.means)
 
 

@@ -10,6 +10,9 @@ What is decided here:
 - A site is a region. The region stands on the enrolment row, so each enrolment belongs to one
   region and the thirteen regions share all of them out. Clicks and results follow their
   enrolment.
+- With `platform`, a site is one of three platforms that share learners: the registry, which also
+  assesses, a content library, and a platform for live and social learning. Each has learner ids
+  of its own, and `link_id`, the number in the data, to align them by.
 - A course is a presentation of a module, `AAA_2013J`. Its nominal first day is the first of
   February (B) or of October (J); the published data hold offsets from the true one only.
 - A learner in several presentations is one learner, described as in the latest of them.

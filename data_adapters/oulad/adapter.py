@@ -31,6 +31,10 @@ class OuladSettings(BaseModel):
         Folder of the seven tables, as CSV, CSV.gz or Parquet.
     region : str, optional
         The site's region as `studentInfo` spells it. Without one, all are one site.
+    platform : {"registry", "library", "live"}, optional
+        The part of the data that one of three platforms has: enrolments, attributes and
+        assessments; contents and pages; forums, live classes, wikis and quizzes. The last two
+        know the learners they have seen. Without one, a site has all.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -38,6 +42,7 @@ class OuladSettings(BaseModel):
     name: Literal["oulad"]
     path: Path
     region: str | None = None
+    platform: Literal["registry", "library", "live"] | None = None
 
 
 def open(settings: Mapping[str, Any], folder: Path) -> Oulad:
@@ -82,7 +87,8 @@ class Oulad:
             _source(connection, table, file)
         if self.settings.region is not None:
             _check_region(connection, self.settings.region)
-        for view, sql in views(self.settings.region, cutoff).items():
+        own = views(self.settings.region, cutoff, self.settings.platform)
+        for view, sql in own.items():
             connection.execute(f"CREATE VIEW {view} AS {sql}")
         return LearningRecords(connection, self._fingerprint(cutoff))
 
@@ -91,6 +97,7 @@ class Oulad:
         parts = {
             "files": {name: (stat.st_size, stat.st_mtime_ns) for name, stat in stats.items()},
             "region": self.settings.region,
+            "platform": self.settings.platform,
             "cutoff": cutoff,
             "version": version("edufed"),
             "mapping": _mapping(),

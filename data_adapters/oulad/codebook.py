@@ -109,6 +109,35 @@ KIND = {
     "glossary": "glossary",
     "questionnaire": "other",
 }
+#: Platform that enrols and assesses, and knows every learner.
+REGISTRY = "registry"
+#: Other platform -> the kinds of resource that it has.
+PLATFORMS = {
+    "library": (
+        "homepage",
+        "oucontent",
+        "resource",
+        "subpage",
+        "sharedsubpage",
+        "url",
+        "page",
+        "folder",
+        "dualpane",
+        "htmlactivity",
+        "glossary",
+        "dataplus",
+    ),
+    "live": (
+        "forumng",
+        "ouwiki",
+        "ouelluminate",
+        "oucollaborate",
+        "quiz",
+        "externalquiz",
+        "questionnaire",
+        "repeatactivity",
+    ),
+}
 #: Column of studentInfo -> canonical column and the answers that are understood.
 ANSWERS: dict[str, tuple[str, Mapping[str, object]]] = {
     "gender": ("gender", GENDER),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from data_adapters.oulad.codebook import ANSWERS, KIND, PASSED, STATUS
+from data_adapters.oulad.codebook import ANSWERS, KIND, PASSED, PLATFORMS, REGISTRY, STATUS
 
 
-def views(region: str | None, cutoff: float | None) -> dict[str, str]:
+def views(region: str | None, cutoff: float | None, platform: str | None = None) -> dict[str, str]:
     """Return the SQL of each canonical view, by name, over views `oulad_TABLE`.
 
     Parameters
@@ -16,7 +16,51 @@ def views(region: str | None, cutoff: float | None) -> dict[str, str]:
         Leave out the enrolments of other regions and what belongs to them.
     cutoff : float, optional
         Leave out clicks and results of later days, before anything is joined to them.
+    platform : str, optional
+        What one platform has alone, under learner ids of its own; see `PLATFORMS`.
     """
+    whole = _whole(region, cutoff)
+    if platform is None:
+        return whole
+    if platform == REGISTRY:
+        return _registry(whole)
+    return _activities(whole, platform)
+
+
+def _registry(whole: Mapping[str, str]) -> dict[str, str]:
+    """Views of the platform that enrols and assesses: no clicks, and all attributes."""
+    return {
+        "learners": f"SELECT learner_id AS link_id, * REPLACE ({_own(REGISTRY)}) "
+        f"FROM ({whole['learners']})",
+        "resources": f"SELECT * FROM ({whole['resources']}) WHERE kind = 'assessment'",
+        "enrolments": f"SELECT * REPLACE ({_own(REGISTRY)}) FROM ({whole['enrolments']})",
+        "outcomes": f"SELECT * REPLACE ({_own(REGISTRY)}) FROM ({whole['outcomes']})",
+        "source_warnings": whole["source_warnings"],
+    }
+
+
+def _activities(whole: Mapping[str, str], platform: str) -> dict[str, str]:
+    """Views of a platform with resources of some kinds: its clicks, and who made them."""
+    own = _own(platform)
+    listed = ", ".join(text(kind) for kind in PLATFORMS[platform])
+    resources = (
+        "SELECT 'vle-' || id_site FROM oulad_vle "
+        f"WHERE activity_type IN ({listed}) AND id_site IS NOT NULL"
+    )
+    events = f"SELECT * FROM ({whole['events']}) WHERE resource_id IN ({resources})"
+    return {
+        "learners": f"SELECT DISTINCT learner_id AS link_id, {own} FROM ({events})",
+        "resources": f"SELECT * FROM ({whole['resources']}) WHERE resource_id IN ({resources})",
+        "events": f"SELECT * REPLACE ({own}) FROM ({events})",
+    }
+
+
+def _own(platform: str) -> str:
+    """SQL of a platform's own learner id: links between platforms go by `link_id` alone."""
+    return f"md5({text(platform)} || learner_id) AS learner_id"
+
+
+def _whole(region: str | None, cutoff: float | None) -> dict[str, str]:
     course = "code_module || '_' || code_presentation"
     keys = "id_student, code_module, code_presentation"
     info, of_enrolments, of_students, of_courses = "oulad_studentInfo", "", "", ""

@@ -25,6 +25,14 @@ from edufed.config.job import Job, SimulationSettings
 #: Beside the packages, in a checkout, an installed wheel and a Flower App Bundle alike.
 FOLDER = Path(__file__).resolve().parents[2] / "conf"
 
+#: A choice -> choices in other groups that it brings along, unless these are made as well.
+IMPLIED = {
+    "data=oulad_vertical": ("scenario=vertical",),
+    "strategy=exact": ("scenario=vertical",),
+    "scenario=vertical": ("model=logistic", "strategy=exact", "privacy=secagg"),
+    "federation=deployment": ("privacy=secagg",),
+}
+
 
 def compose_job(overrides: Sequence[str]) -> Job:
     """Compose and check a job.
@@ -42,10 +50,10 @@ def compose_job(overrides: Sequence[str]) -> Job:
     for override in overrides:
         if "=" not in override and not override.startswith("~"):
             raise SettingsError(f"{override!r} is not a setting; write KEY=VALUE")
-    if "federation=deployment" in overrides and not any(
-        o.startswith("privacy=") for o in overrides
-    ):
-        overrides = [*overrides, "privacy=secagg"]
+    for given, implied in IMPLIED.items():
+        chosen = {override.partition("=")[0] for override in overrides}
+        if given in overrides:
+            overrides = [*overrides, *(o for o in implied if o.partition("=")[0] not in chosen)]
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(config_dir=str(FOLDER), version_base="1.3"):

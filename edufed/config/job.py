@@ -14,18 +14,31 @@ from edufed.config.errors import Settings
 Share = Annotated[float, Field(gt=0, lt=1)]
 NotNegative = Annotated[float, Field(ge=0)]
 MapLevel = Literal["region", "district", "school", "class"]
+NotNegativeInt = Annotated[int, Field(ge=0)]
 
 
-class HorizontalSettings(Settings):
-    """Regions with one schema and different learners train one model."""
+class ScenarioSettings(Settings):
+    """How sites work together, as far as every scenario says it."""
 
-    name: Literal["horizontal"]
     rounds: PositiveInt  # at most; convergence may stop earlier
-    patience: PositiveInt  # rounds without a better validation loss before stopping
-    min_improvement: NotNegative  # a validation loss counts as better only by this much
+    patience: PositiveInt  # rounds without a better loss before stopping
+    min_improvement: NotNegative  # a loss counts as better only by this much
     min_sites: PositiveInt  # fewer answers than this, and the job does not go on
     round_timeout_s: PositiveFloat  # a site that takes longer is left out of that round
     wait_s: NotNegative  # how long to wait, trying again, while fewer than min_sites answer
+
+
+class HorizontalSettings(ScenarioSettings):
+    """Regions with one schema and different learners train one model."""
+
+    name: Literal["horizontal"]  # its loss is that of the validation learners
+
+
+class VerticalSettings(ScenarioSettings):
+    """Platforms of a region, with different features of shared learners, train one model."""
+
+    name: Literal["vertical"]  # its loss is the label party's, on the training learners
+    min_sites: Annotated[int, Field(ge=2)]
 
 
 class EarlyWarningSettings(Settings):
@@ -84,12 +97,17 @@ class DataSettings(Settings):
     adapter: dict[str, Any] = Field(default={})
     sites: list[SimulatedSite] = Field(default=[])
     regions: PositiveInt | None = None  # makes sites region-00, region-01, ... by number
+    platforms: list[str] = Field(default=[])  # vertical: the sites are one region's platforms
+    region: NotNegativeInt = 0  # vertical: that region
+    label_party: str | None = None  # vertical: the site with the targets
     files: list[str] = Field(default=[])  # YAML files of sites, as `edufed client` takes them
 
     @model_validator(mode="after")
     def _one_list_of_sites(self) -> DataSettings:
         if sum(map(bool, (self.sites, self.regions, self.files))) > 1:
             raise ValueError("give one of sites, regions (their number) and files (sites' YAML)")
+        if self.platforms and (self.regions is None or self.region >= self.regions):
+            raise ValueError("region must be one of regions, counted from 0")
         names = [site.name for site in self.sites]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
@@ -198,6 +216,15 @@ class KrumSettings(RobustSettings):
         return 2 * self.malicious_sites + 3
 
 
+class ExactSettings(Settings):
+    """The label party's search along all parties' preconditioned directions: nothing to tune.
+
+    For scenario=vertical; docs/vertical-regression.md.
+    """
+
+    name: Literal["exact"]
+
+
 class NoPrivacy(Settings):
     """Updates travel as they are (under TLS when deployed)."""
 
@@ -234,10 +261,12 @@ StrategySettings = Annotated[
     | FedPerSettings
     | FedMedianSettings
     | FedTrimmedAvgSettings
-    | KrumSettings,
+    | KrumSettings
+    | ExactSettings,
     Field(discriminator="name"),
 ]
 TaskSettings = Annotated[EarlyWarningSettings | QualityMapSettings, Field(discriminator="name")]
+Scenario = Annotated[HorizontalSettings | VerticalSettings, Field(discriminator="name")]
 FederationSettings = Annotated[SimulationSettings | DeploymentSettings, Field(discriminator="name")]
 PrivacySettings = Annotated[NoPrivacy | SecAggSettings, Field(discriminator="name")]
 
@@ -245,7 +274,7 @@ PrivacySettings = Annotated[NoPrivacy | SecAggSettings, Field(discriminator="nam
 class Job(Settings):
     """One configured piece of mining, complete and checked."""
 
-    scenario: HorizontalSettings
+    scenario: Scenario
     task: TaskSettings
     data: DataSettings
     model: ModelSettings
@@ -265,6 +294,12 @@ class Job(Settings):
         return self.task
 
     @property
+    def local_training(self) -> LocalTraining:
+        """How a site trains within a round; every strategy of scenario=horizontal says it."""
+        assert isinstance(self.strategy, LocalTraining)
+        return self.strategy
+
+    @property
     def secure_sums(self) -> int:
         """Most federation-wide sums that the job can ask for: its rounds and a few around them."""
         return self.scenario.rounds + 16
@@ -275,7 +310,7 @@ class Job(Settings):
         if isinstance(self.federation, DeploymentSettings):
             said["out"] = said["federation"]["settings"] = ""
             said["data"] |= {"path": None, "adapter": {}, "sites": [], "files": []}
-            said["data"] |= {"regions": None}
+            said["data"] |= {"regions": None, "platforms": []}
         return said
 
     @model_validator(mode="after")
@@ -287,7 +322,25 @@ class Job(Settings):
             )
         if isinstance(self.strategy, RobustSettings):
             self._withstands(self.strategy)
+        vertical = isinstance(self.scenario, VerticalSettings)
+        if isinstance(self.strategy, ExactSettings) != vertical:
+            raise ValueError("scenario=vertical and strategy=exact go together, neither alone")
+        if vertical:
+            self._is_vertical()
         return self
+
+    def _is_vertical(self) -> None:
+        if self.data.label_party is None:
+            raise ValueError(
+                "scenario=vertical needs data.label_party, the name of the site with the targets"
+            )
+        if self.model.name != "logistic":
+            raise ValueError("scenario=vertical with strategy=exact needs model=logistic")
+        if self.privacy.name != "secagg":
+            raise ValueError(
+                "scenario=vertical masks what feature parties send in any case: leave privacy out,"
+                " or choose privacy=secagg"
+            )
 
     def _withstands(self, strategy: RobustSettings) -> None:
         name = self.strategy.name

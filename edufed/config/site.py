@@ -9,7 +9,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from edufed.config.errors import Settings, SettingsError, one_line
-from edufed.config.job import Job, SimulationSettings
+from edufed.config.job import Job, SimulationSettings, VerticalSettings
 from edufed.config.policy import Policy
 
 
@@ -74,9 +74,14 @@ def simulated_sites(job: Job) -> list[SiteSettings]:
             site.model_copy(update={"state": state / site.name, "simulated": True})
             for site in sites
         ]
-    if data.regions is not None:
-        width = max(2, len(str(data.regions - 1)))
+    if data.platforms and isinstance(job.scenario, VerticalSettings):
         extra: list[tuple[str, dict[str, Any]]] = [
+            (platform.replace("_", "-"), {"platform": platform, "region": data.region})
+            for platform in data.platforms
+        ]
+    elif data.regions is not None:
+        width = max(2, len(str(data.regions - 1)))
+        extra = [
             (f"region-{number:0{width}d}", {"region": number}) for number in range(data.regions)
         ]
     else:

@@ -183,7 +183,7 @@ class _Training:
     ) -> None:
         self.federation, self.job, self.summation = federation, federation.job, summation
         self.checkpoint, self.hello = checkpoint, hello
-        self.strategy = build_strategy(self.job.strategy)
+        self.strategy = build_strategy(self.job.local_training)
         self.cohorts, self.sums = cohorts, sums
         self.prepared: set[str] = set()
         self.rounds: list[Round] = []

@@ -274,7 +274,11 @@ def _spoil(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "spoil", "message"),
     [
-        ({"regoin": NORTH}, None, r"^adapter\.regoin: unknown; known here: name, path, region$"),
+        (
+            {"regoin": NORTH},
+            None,
+            r"^adapter\.regoin: unknown; known here: name, path, region, platform$",
+        ),
         ({"path": "nowhere"}, None, r"^adapter\.path: there is no folder nowhere$"),
         ({"path": 3}, None, r"^adapter\.path: Input is not a valid path"),
         ({"region": "Narnia"}, None, r"^adapter\.region: no .* 'Narnia'; .* North Region, Wales$"),

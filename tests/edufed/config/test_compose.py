@@ -41,7 +41,10 @@ def test_oulad_has_its_thirteen_regions() -> None:
     [
         ([], "setting 'out' is required; add out=VALUE"),
         (["data=oulad", "out=x"], "setting 'data.path' is required; add data.path=VALUE"),
-        (["data=ould", "out=x"], "no data=ould; choose one of oulad, province, sites"),
+        (
+            ["data=ould", "out=x"],
+            "no data=ould; choose one of oulad, oulad_vertical, province, sites",
+        ),
         (["task.cutof_day=3", "out=x"], "unknown setting 'task.cutof_day'; did you mean"),
         (["+task.cutof_day=3", "out=x"], "unknown setting 'task.cutof_day'; did you mean"),
         (["sede=3", "out=x"], "unknown setting 'sede'; did you mean 'seed'?"),
