@@ -6,6 +6,7 @@ from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
 from clients.answer import answer
+from clients.rooms import HELLO, PUBLISH, by_task
 
 app = ClientApp()
 
@@ -13,9 +14,7 @@ app = ClientApp()
 @app.query("hello")
 def hello(message: Message, context: Context) -> Message:
     """Answer with counts, course ids, and the quality of the records."""
-    from clients import horizontal
-
-    return answer(message, context, horizontal.hello)
+    return answer(message, context, by_task(HELLO, "hello"))
 
 
 @app.query("statistics")
@@ -64,7 +63,5 @@ def evaluate_horizontal(message: Message, context: Context) -> Message:
 
 @app.query("publish")
 def publish(message: Message, context: Context) -> Message:
-    """Keep the finished model at this site, calibrated on its own learners."""
-    from clients import publish as publication
-
-    return answer(message, context, publication.publish)
+    """Keep the finished model at this site, with what only this site has."""
+    return answer(message, context, by_task(PUBLISH, "publish"))

@@ -33,18 +33,24 @@ def split(matrix: FeatureMatrix, job: Job) -> Split:
     ``by: time`` a course without a start date takes no part.
     """
     known = ~np.isnan(matrix.target)
-    rule = job.data.split
-    if rule.by == "time":
-        start = matrix.course_start
-        border = np.datetime64(rule.test_from, "D")
-        test = known & (start >= border)
-        rest = known & (start < border)
-    else:
-        assert rule.test_share is not None
-        test = known & (_uniform(matrix.learner_id, f"test-{job.seed}") < rule.test_share)
-        rest = known & ~test
+    rest, test = (
+        known & part for part in learn_and_test(matrix.learner_id, matrix.course_start, job)
+    )
     held = _uniform(matrix.learner_id, f"valid-{job.seed}") < job.early_warning.validation_share
     return Split(train=rest & ~held, valid=rest & held, test=test)
+
+
+def learn_and_test(
+    learner_id: npt.NDArray[np.object_], course_start: npt.NDArray[np.datetime64], job: Job
+) -> tuple[Mask, Mask]:
+    """Divide enrolments into those to learn from and those to test on, as the job's data say."""
+    rule = job.data.split
+    if rule.by == "time":
+        border = np.datetime64(rule.test_from, "D")
+        return course_start < border, course_start >= border
+    assert rule.test_share is not None
+    test = _uniform(learner_id, f"test-{job.seed}") < rule.test_share
+    return ~test, test
 
 
 def check_trainable(parts: Split, matrix: FeatureMatrix, job: Job) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
@@ -18,13 +19,11 @@ from edufed.config import Job, job_from_run_config, simulated_sites
 from edufed.config.job import DeploymentSettings
 from edufed.identity import load_roster
 from edufed.privacy.simulated import simulated_roster
-from edufed.published import PublishedModel, save_published
 from server.checkpoint import Checkpoint
 from server.federation import CONNECT_POLL_S, Federation, JobError
 from server.progress import Progress, Step
-from server.publication import describe, publish
-from server.report.horizontal import build_report
-from server.strategies import horizontal
+from server.report.contract import Report
+from server.services import Save, Service, service_of
 
 #: Holds the one line that says why a job failed.
 FAILED = "failed.txt"
@@ -45,15 +44,20 @@ class Finished:
     """A job that ran to its end."""
 
     federation: Federation
-    outcome: horizontal.Outcome
-    model: PublishedModel
+    service: Service
+    outcome: Any
+    save_model: Save | None
     seconds: float
+
+    def report(self, seconds: float, pooled: Any = None) -> Report:
+        """Return the run report; `pooled` is what the task's pooled baseline gave."""
+        return self.service.report(self.federation, self.outcome, seconds, pooled)
 
 
 def run_job(
     grid: Grid, job: Job, roster: dict[str, bytes], folder: Path, progress: Progress
 ) -> Finished:
-    """Run a job's scenario on the nodes of a Flower run, and publish its model to the sites.
+    """Run a job on the nodes of a Flower run, and publish its model to the sites.
 
     Parameters
     ----------
@@ -71,16 +75,18 @@ def run_job(
         Too few sites answered.
     """
     started = time.monotonic()
+    service = service_of(job)
     federation = Federation(grid, job, progress)
     checkpoint = Checkpoint(folder / CHECKPOINT, job.id)
-    outcome = horizontal.run(federation, len(roster), roster, checkpoint)
-    report = build_report(federation, outcome, time.monotonic() - started)
-    model = describe(federation, outcome, report)
-    progress(Step("publishing", "every site keeps the model"))
-    before = time.monotonic()
-    publish(federation, outcome, model)
-    outcome.phases.append(("publishing", time.monotonic() - before))
-    return Finished(federation, outcome, model, time.monotonic() - started)
+    outcome = service.run(federation, len(roster), roster, checkpoint)
+    save = None
+    if service.publish is not None:
+        report = service.report(federation, outcome, time.monotonic() - started, None)
+        progress(Step("publishing", "every site keeps the model"))
+        before = time.monotonic()
+        save = service.publish(federation, outcome, report)
+        outcome.phases.append(("publishing", time.monotonic() - before))
+    return Finished(federation, service, outcome, save, time.monotonic() - started)
 
 
 @app.main()
@@ -116,9 +122,9 @@ def main(grid: Grid, context: Context) -> None:
             why = f"unexpected {type(error).__name__}; the coordinator's own log says more"
             _say_failed(folder, job.id, why)
             raise
-        save_published(finished.model, folder / "model")
-        report = build_report(finished.federation, finished.outcome, finished.seconds)
-        written = write_report(report, folder, job.language)
+        if finished.save_model is not None:
+            finished.save_model(folder / "model")
+        written = write_report(finished.report(finished.seconds), folder, job.language)
         Checkpoint(folder / CHECKPOINT, job.id).forget()
     _print_line(f"report: {written.html.resolve()}")
 

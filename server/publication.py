@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 
 import numpy as np
 
@@ -10,13 +11,21 @@ import edufed
 from edufed.config.job import FedPerSettings
 from edufed.features import FEATURE_VERSION, FEATURES, design_names
 from edufed.models import build_model, personal_names
-from edufed.published import Description, PublishedModel, SiteScore
+from edufed.published import Description, PublishedModel, SiteScore, save_published
 from edufed.wire import SUM, WEIGHT, prefixed
 from server.federation import Federation
 from server.report.contract import Report
+from server.services import Save
 from server.strategies.horizontal import Outcome
 
 METRICS = ("roc_auc", "pr_auc", "brier", "ece", "precision_at_10", "recall_at_10")
+
+
+def hand_over(federation: Federation, outcome: Outcome, report: Report) -> Save:
+    """Publish the job's model to its sites; return what writes the coordinator's copy."""
+    model = describe(federation, outcome, report)
+    publish(federation, outcome, model)
+    return partial(save_published, model)
 
 
 def describe(federation: Federation, outcome: Outcome, report: Report) -> PublishedModel:

@@ -11,10 +11,10 @@ from edufed.cli.engine import Engine
 from edufed.cli.show import print_results, showing
 from edufed.cli.simulate import simulate
 from edufed.config import Job, simulated_sites
-from edufed.published import save_published
+from edufed.config.job import EarlyWarningSettings
 from server.app import Finished
 from server.progress import Progress, Step
-from server.report.horizontal import Summary, build_report
+from server.report.horizontal import Summary
 
 
 def carry_out(job: Job, engine: Engine) -> None:
@@ -28,17 +28,21 @@ def carry_out(job: Job, engine: Engine) -> None:
     console = Console(stderr=True)
     with showing(console) as progress:
         finished = simulate(job, engine, progress)
-        pooled = _pooled(job, finished, progress) if job.research else None
+        pooled = None
+        if job.research and isinstance(job.task, EarlyWarningSettings):
+            pooled = _pooled(job, finished, progress)
     # Drawing is imported with the report alone: matplotlib takes a second.
     from server.report.write import write_report
 
     seconds = sum(lap for _, lap in finished.outcome.phases)
-    report = build_report(finished.federation, finished.outcome, seconds, pooled)
+    report = finished.report(seconds, pooled)
     folder = Path(job.out)
-    save_published(finished.model, folder / "model")
+    if finished.save_model is not None:
+        finished.save_model(folder / "model")
     written = write_report(report, folder, job.language)
     print_results(console, report)
-    console.print(f"model:  {folder / 'model'}", highlight=False, soft_wrap=True)
+    if finished.save_model is not None:
+        console.print(f"model:  {folder / 'model'}", highlight=False, soft_wrap=True)
     console.print(f"report: {written.html}", highlight=False, soft_wrap=True)
 
 

@@ -52,7 +52,8 @@ def deploy(job: Job) -> None:
         raise JobError(_why(folder, job))
     fetch(settings, job.id, out)
     print_results(console, Report.model_validate_json((out / "report.json").read_bytes()))
-    console.print(f"model:  {out / 'model'}", highlight=False, soft_wrap=True)
+    if (out / "model").is_dir():
+        console.print(f"model:  {out / 'model'}", highlight=False, soft_wrap=True)
     console.print(f"report: {out / 'report.html'}", highlight=False, soft_wrap=True)
 
 

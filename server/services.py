@@ -1,0 +1,77 @@
+"""What a job is run, reported and published by: one entry for each task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from edufed.config import Job
+from server.checkpoint import Checkpoint
+from server.federation import Federation, JobError
+from server.report.contract import Report
+
+#: Writes a finished model into a folder.
+Save = Callable[[Path], None]
+
+
+class Run(Protocol):
+    """Carries a job out up to its figures; what it returns has `phases`, names and seconds."""
+
+    def __call__(
+        self,
+        federation: Federation,
+        expected: int,
+        roster: Mapping[str, bytes],
+        checkpoint: Checkpoint,
+    ) -> Any:
+        """Run it with so many nodes expected, on a roster of sites and their public keys."""
+        ...
+
+
+@dataclass(frozen=True)
+class Service:
+    """How one task is served.
+
+    Parameters
+    ----------
+    run : Run
+    report : callable
+        (federation, outcome, seconds, pooled or None) -> Report
+    publish : callable or None
+        (federation, outcome, report) -> Save. Hands the model to the sites; None where there is
+        no model.
+    """
+
+    run: Run
+    report: Callable[[Federation, Any, float, Any], Report]
+    publish: Callable[[Federation, Any, Report], Save] | None
+
+
+def service_of(job: Job) -> Service:
+    """Return what serves the job's task; nothing else is imported.
+
+    Raises
+    ------
+    JobError
+        Nothing does.
+    """
+    task = job.task.name
+    if task not in _SERVICES:
+        raise JobError(f"task={task} is served by nothing; choose one of {', '.join(_SERVICES)}")
+    return _SERVICES[task]()
+
+
+def _early_warning() -> Service:
+    from server.publication import hand_over
+    from server.report.horizontal import build_report
+    from server.strategies.horizontal import run
+
+    return Service(run, build_report, hand_over)
+
+
+#: Task -> what imports and returns its service.
+_SERVICES: dict[str, Callable[[], Service]] = {
+    "early_warning": _early_warning,
+}
