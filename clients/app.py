@@ -27,7 +27,7 @@ def statistics(message: Message, context: Context) -> Message:
 
 @app.query("keys")
 def keys(message: Message, context: Context) -> Message:
-    """Answer with sealed shares of this site's keys for the job's secure sums."""
+    """Answer with sealed shares of this site's keys, or the sealed key, for the job's sums."""
     from clients import summation
 
     return answer(
@@ -42,6 +42,18 @@ def unmask(message: Message, context: Context) -> Message:
 
     return answer(
         message, context, lambda site, job, _, arrays: ({}, summation.unmask(site, job, arrays))
+    )
+
+
+@app.query("open")
+def open_sum(message: Message, context: Context) -> Message:
+    """Answer with an encrypted sum in whole numbers, or with their digest."""
+    from clients import encrypted_summation
+
+    return answer(
+        message,
+        context,
+        lambda site, job, _, arrays: ({}, encrypted_summation.open_sum(site, job, arrays)),
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from clients.store import Store
 from edufed.config import Job
-from edufed.config.job import SecAggSettings
+from edufed.config.job import HeSettings, SecAggSettings
 from edufed.config.policy import DAYS, Policy
 
 #: Days for which the site remembers the jobs that it took on.
@@ -34,8 +34,11 @@ def check_job(policy: Policy, job: Job) -> None:
     ):
         if allowed is not None and asked not in allowed:
             raise PolicyRefusalError(f"policy.{key} does not allow {asked}")
-    if policy.privacy.secagg == "required" and not isinstance(job.privacy, SecAggSettings):
+    hidden = isinstance(job.privacy, SecAggSettings)
+    if policy.privacy.secagg == "required" and not hidden:
         raise PolicyRefusalError("privacy.secagg is required")
+    if policy.privacy.secagg == "or_he" and not (hidden or isinstance(job.privacy, HeSettings)):
+        raise PolicyRefusalError("privacy.secagg, or privacy=he, is required")
     if job.task.min_cohort < policy.min_cohort:
         raise PolicyRefusalError(
             f"task.min_cohort is {job.task.min_cohort} and policy.min_cohort {policy.min_cohort}"

@@ -2,21 +2,21 @@
 
 The coordinator's half: `server/summation.py`. Without secure aggregation the share travels as it
 is. With it, the coordinator gets a masked vector, and learns the sum alone; what the site keeps
-for that is in its state folder, since another process may answer the next message.
+for that is in its state folder, since another process may answer the next message. Encrypted
+sums: `clients/encrypted_summation.py`.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
+from clients import encrypted_summation
 from clients.site import Site
-from edufed.config.job import Job, SecAggSettings
+from edufed.config.job import HeSettings, Job, SecAggSettings
 from edufed.privacy.secagg import SecAggPlan, SecAggSite
 from edufed.privacy.secret_file import read_secret, write_secret
 from edufed.share import Share, to_arrays, to_vector
-from edufed.wire import Arrays
+from edufed.wire import Arrays, as_array
 
 #: Names under which secure aggregation's own messages travel.
 ADVERT, REQUEST, DEPOSIT, MASKED, OPENED = "advert", "request", "deposit", "masked", "opened"
@@ -33,30 +33,38 @@ def advert(site: Site, job: Job, resumed: bool) -> Arrays:
 
     A job that goes on goes on with the keys it has.
     """
-    if resumed or not isinstance(job.privacy, SecAggSettings):
+    if resumed:
+        return {}
+    if isinstance(job.privacy, HeSettings):
+        return {ADVERT: as_array(encrypted_summation.advert(site, job))}
+    if not isinstance(job.privacy, SecAggSettings):
         return {}
     member = SecAggSite(secure_plan(job, site.roster(job)), site.name, site.identity())
     message = member.advertise()
     _keep(site, job, member)
-    return {ADVERT: _bytes(message)}
+    return {ADVERT: as_array(message)}
 
 
 def deposit(site: Site, job: Job, arrays: Arrays) -> Arrays:
     """Check everybody's keys against the roster, and deposit sealed shares of this site's."""
+    if isinstance(job.privacy, HeSettings):
+        return encrypted_summation.share_key(site, job, arrays)
     member = _member(site, job)
     message = member.share(arrays[REQUEST].tobytes())
     _keep(site, job, member)
-    return {DEPOSIT: _bytes(message)}
+    return {DEPOSIT: as_array(message)}
 
 
 def contribute(site: Site, job: Job, share: Share, arrays: Arrays) -> Arrays:
-    """Return `share` as it is to travel: in clear, or masked for the round in `arrays`."""
+    """Return `share` as it is to travel: in clear, or hidden for the round in `arrays`."""
+    if isinstance(job.privacy, HeSettings):
+        return encrypted_summation.encrypt(site, job, share, arrays)
     if not isinstance(job.privacy, SecAggSettings):
         return to_arrays(share)
     member = _member(site, job)
     message = member.mask(arrays[REQUEST].tobytes(), to_vector(share))
     _keep(site, job, member)
-    return {MASKED: _bytes(message)}
+    return {MASKED: as_array(message)}
 
 
 def unmask(site: Site, job: Job, arrays: Arrays) -> Arrays:
@@ -64,7 +72,7 @@ def unmask(site: Site, job: Job, arrays: Arrays) -> Arrays:
     member = _member(site, job)
     message = member.unmask(arrays[REQUEST].tobytes())
     _keep(site, job, member)
-    return {OPENED: _bytes(message)}
+    return {OPENED: as_array(message)}
 
 
 def _member(site: Site, job: Job) -> SecAggSite:
@@ -81,7 +89,3 @@ def _keep(site: Site, job: Job, member: SecAggSite) -> None:
 
 def _file(site: Site, job: Job) -> Path:
     return site.store.folder / "jobs" / job.id / "secagg.key"
-
-
-def _bytes(message: bytes) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
-    return np.frombuffer(message, dtype=np.uint8)

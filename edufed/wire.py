@@ -43,6 +43,11 @@ def unprefixed(prefix: str, arrays: Mapping[str, npt.NDArray[Any]]) -> Arrays:
     }
 
 
+def as_array(message: bytes) -> npt.NDArray[np.uint8]:
+    """Return a protocol's message as an array, as it travels among others."""
+    return np.frombuffer(message, dtype=np.uint8)
+
+
 def pack(
     meta: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]] | None = None
 ) -> RecordDict:

@@ -241,6 +241,8 @@ class Federation:
 
     def _needed(self) -> str:
         if self.least > self.job.scenario.min_sites:
+            if self.job.privacy.name == "he":
+                return f"encrypted sums need {self.least}"
             return f"secure aggregation needs {self.least}"
         return f"scenario.min_sites is {self.least}"
 

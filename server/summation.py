@@ -1,8 +1,8 @@
 """Federation-wide sums, as the job's privacy settings ask. The site's half: `clients/summation.py`.
 
-Both ways give the same `Combined`. Without secure aggregation the coordinator adds the sites'
+All ways give the same `Combined`. Without secure aggregation the coordinator adds the sites'
 shares itself. With it, two exchanges bring the sum and nothing else: this code never holds one
-site's values.
+site's values; nor does `server/encrypted_summation.py`, the third way.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from edufed.config import Job
-from edufed.config.job import SecAggSettings
+from edufed.config.job import HeSettings, SecAggSettings
 from edufed.privacy.secagg import SecAggError, SecAggPlan, SecAggSum
 from edufed.share import Share, combined_from_vector, from_arrays, layout
-from edufed.wire import Arrays
+from edufed.wire import Arrays, as_array
 from server.aggregation import beyond
 from server.checkpoint import Checkpoint
 from server.exchange import Exchange, Reply
@@ -40,7 +40,7 @@ def secure_plan(job: Job, roster: Mapping[str, bytes]) -> SecAggPlan:
     SecAggError
         Too few sites for one.
     """
-    assert isinstance(job.privacy, SecAggSettings)
+    assert isinstance(job.privacy, SecAggSettings | HeSettings)
     return SecAggPlan.of(job.id, roster, job.secure_sums, job.privacy.threshold)
 
 
@@ -53,7 +53,7 @@ def least_sites(job: Job, roster: Mapping[str, bytes]) -> int:
         Secure aggregation cannot be set up among so few sites.
     """
     least = job.scenario.min_sites
-    if isinstance(job.privacy, SecAggSettings):
+    if isinstance(job.privacy, SecAggSettings | HeSettings):
         try:
             least = max(least, secure_plan(job, roster).threshold)
         except SecAggError as error:
@@ -138,6 +138,10 @@ def build_summation(
     """
     if isinstance(federation.job.privacy, SecAggSettings):
         return SecureSum(federation, greeted, roster, checkpoint)
+    if isinstance(federation.job.privacy, HeSettings):
+        from server.encrypted_summation import EncryptedSum  # which builds on this module
+
+        return EncryptedSum(federation, greeted, roster, checkpoint)
     return PlainSum(federation)
 
 
@@ -211,7 +215,7 @@ class SecureSum:
         """Return the sites' keys; a site whose key cannot be used is left out, named."""
         adverts, trial = [], SecAggSum(plan)
         for site, reply in greeted.items():
-            problem = _taken(trial.add_advert, reply, ADVERT)
+            problem = taken(trial.add_advert, reply, ADVERT)
             if problem is None:
                 adverts.append(reply.arrays[ADVERT].tobytes())
             else:
@@ -224,13 +228,13 @@ class SecureSum:
         for advert in adverts:
             protocol.add_advert(advert)
         while True:
-            request = {REQUEST: _array(protocol.keys_request())}
+            request = {REQUEST: as_array(protocol.keys_request())}
             asked = protocol.participants
             replies, _ = self.federation.ask(
                 "query.keys",
                 {},
                 dict.fromkeys(asked, request).__getitem__,
-                check=lambda reply: _taken(protocol.add_deposit, reply, DEPOSIT),
+                check=lambda reply: taken(protocol.add_deposit, reply, DEPOSIT),
                 sites=asked,
             )
             if len(replies) == len(asked):
@@ -251,7 +255,7 @@ class SecureSum:
     ) -> Combined:
         """Collect as `Summation.collect` says, in two exchanges."""
         try:
-            request = {REQUEST: _array(self.protocol.mask_request(layout(like).size))}
+            request = {REQUEST: as_array(self.protocol.mask_request(layout(like).size))}
             self._keep()  # a number that a site may have answered is never used again
             together: dict[int, Arrays] = {}
 
@@ -264,11 +268,11 @@ class SecureSum:
                 meta,
                 arrays_with_request,
                 number,
-                lambda reply: check(reply) or _taken(self.protocol.add_masked, reply, MASKED),
+                lambda reply: check(reply) or taken(self.protocol.add_masked, reply, MASKED),
                 self.protocol.participants,
             )
             requests = {
-                site: {REQUEST: _array(message)}
+                site: {REQUEST: as_array(message)}
                 for site, message in self.protocol.unmask_requests().items()
             }
             _, more = self.federation.ask(
@@ -276,7 +280,7 @@ class SecureSum:
                 {},
                 requests.__getitem__,
                 number,
-                lambda reply: _taken(self.protocol.add_shares, reply, OPENED),
+                lambda reply: taken(self.protocol.add_shares, reply, OPENED),
                 requests,
             )
             total = combined_from_vector(self.protocol.total(), like)
@@ -295,7 +299,7 @@ class SecureSum:
         )
 
 
-def _taken(take: Callable[[bytes], object], reply: Reply, name: str) -> str | None:
+def taken(take: Callable[[bytes], object], reply: Reply, name: str) -> str | None:
     """Hand a reply's message to the protocol; say in one line why it was not taken, or None."""
     try:
         take(reply.arrays[name].tobytes())
@@ -321,7 +325,3 @@ def _add(shares: list[Share]) -> Share:
     }
     sums = {name: np.sum([share.sums[name] for share in shares], axis=0) for name in first.sums}
     return Share(means, weight, sums)
-
-
-def _array(message: bytes) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
-    return np.frombuffer(message, dtype=np.uint8)

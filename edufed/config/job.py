@@ -238,6 +238,13 @@ class SecAggSettings(Settings):
     threshold: PositiveInt | None  # sites that must answer; default: all but a third
 
 
+class HeSettings(Settings):
+    """Encrypted sums: the coordinator adds ciphertexts, and is told the sum over sites alone."""
+
+    name: Literal["he"]
+    threshold: PositiveInt | None  # sites that must answer; default: all but a third
+
+
 class SimulationSettings(Settings):
     """All sites on this machine, by Flower's simulation."""
 
@@ -268,7 +275,7 @@ StrategySettings = Annotated[
 TaskSettings = Annotated[EarlyWarningSettings | QualityMapSettings, Field(discriminator="name")]
 Scenario = Annotated[HorizontalSettings | VerticalSettings, Field(discriminator="name")]
 FederationSettings = Annotated[SimulationSettings | DeploymentSettings, Field(discriminator="name")]
-PrivacySettings = Annotated[NoPrivacy | SecAggSettings, Field(discriminator="name")]
+PrivacySettings = Annotated[NoPrivacy | SecAggSettings | HeSettings, Field(discriminator="name")]
 
 
 class Job(Settings):

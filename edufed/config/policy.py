@@ -18,7 +18,8 @@ _CLOCK = r"([01]\d|2[0-3]):[0-5]\d"
 class PrivacyPolicy(Settings):
     """The least protection under which this site's answers may leave it."""
 
-    secagg: Literal["required", "optional"] = "optional"
+    #: or_he: encrypted sums (privacy=he) will do as well
+    secagg: Literal["required", "or_he", "optional"] = "optional"
 
 
 class DataPolicy(Settings):

@@ -74,7 +74,7 @@ def build_report(
                 "stopped_by": outcome.stopped_by,
                 "best_round": outcome.best_round,
             },
-            "privacy": _privacy(job),
+            "privacy": _privacy(job, outcome),
             "quality": [meta["quality"] for meta in outcome.hello.values()],
             "worst_site": (
                 {"site": worst["site"], "roc_auc": worst["federated"]["roc_auc"]} if worst else None
@@ -99,11 +99,11 @@ def sum_of(summaries: Mapping[str, Summary]) -> Summary:
     return cast(Summary, np.sum([summaries[site] for site in sorted(summaries)], axis=0))
 
 
-def _privacy(job: Job) -> dict[str, Any]:
+def _privacy(job: Job, outcome: Outcome) -> dict[str, Any]:
     secagg = None
     if isinstance(job.privacy, SecAggSettings):
         secagg = {"threshold": job.privacy.threshold, "sums": "every update, mean and histogram"}
-    return {"secagg": secagg, "he": None, "dp": None, "ledger": []}
+    return {"secagg": secagg, "he": outcome.encrypted, "dp": None, "ledger": []}
 
 
 def _job(job: Job) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from edufed.wire import SUM, WEIGHT, Arrays, prefixed, unprefixed
 from server.aggregation import aggregate, build_strategy, memory, recall
 from server.answers import Evaluation, fault
 from server.checkpoint import Checkpoint
+from server.encrypted_summation import EncryptedSum
 from server.exchange import Reply
 from server.federation import Federation
 from server.progress import Step
@@ -68,6 +69,7 @@ class Outcome:
     summaries: Arrays  # over all sites' test learners: test, rule
     metrics: dict[str, dict[str, Any]]  # site -> its own: federated, perhaps local
     phases: list[tuple[str, float]] = field(default_factory=list)
+    encrypted: dict[str, Any] | None = None  # what encrypting the sums has cost
 
 
 def run(
@@ -111,7 +113,7 @@ def run(
         hello = {site: reply.meta for site, reply in greeted.items()}
         cohorts = sorted({course for meta in hello.values() for course in meta["courses"]})
         progress(Step("statistics", f"sums over {len(hello)} sites and {len(cohorts)} courses"))
-        sums = federation.patiently(lambda: _sums(summation, cohorts))
+        sums = federation.patiently(lambda: _sums(summation, cohorts, job.task.relative))
         clock.lap("statistics")
         training = _Training(federation, summation, checkpoint, hello, cohorts, sums)
         training.save()
@@ -133,6 +135,7 @@ def run(
         summaries=scored.total.sums,
         metrics={site: meta["metrics"] for site, meta in scored.metas.items()},
         phases=phases,
+        encrypted=summation.said if isinstance(summation, EncryptedSum) else None,
     )
 
 
@@ -148,12 +151,13 @@ class _Clock:
         self.last = now
 
 
-def _sums(summation: Summation, cohorts: list[str]) -> Arrays:
+def _sums(summation: Summation, cohorts: list[str], relative: bool) -> Arrays:
     """Return the sums behind cohort ranks and scaling, over all sites."""
     nothing: Arrays = {}
     like = Share(
         sums={
-            "counts": np.zeros((len(cohorts), len(FEATURES), BINS), dtype=np.int64),
+            # Without ranks, sites count nothing.
+            "counts": np.zeros((len(cohorts) * relative, len(FEATURES), BINS), dtype=np.int64),
             "moments": np.zeros((3, len(FEATURES))),
         }
     )

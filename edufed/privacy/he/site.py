@@ -1,4 +1,4 @@
-"""Encrypted summing, a site's side: it encrypts its vector and decrypts the sum."""
+"""Encrypted summing, a site's side: it encrypts its vector and opens the sum."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from edufed.privacy.he import ckks
 from edufed.privacy.he.ckks import Cipher, HeError
-from edufed.privacy.he.wire import REQUEST, SUM, digest, keyless
+from edufed.privacy.he.tags import TAG_BYTES, read_tag, tag, tag_of_sum, write_tag
+from edufed.privacy.he.wire import MOST_FRACTION, REQUEST, SUM, digest, digest_of_sum, keyless
 from edufed.privacy.keys import (
     KEY_BYTES,
     SEAL_BYTES,
+    derive,
     identity_public,
     new_secret,
     pair_key,
@@ -29,6 +31,7 @@ from edufed.privacy.secagg.keyring import transcript
 from edufed.privacy.secagg.plan import SecAggError, SecAggPlan
 
 _SEALED_KEY_BYTES = KEY_BYTES + SEAL_BYTES
+_LOCK, _TAGS = b"edufed ckks lock", b"edufed ckks tags"
 
 
 class HeSite:
@@ -57,8 +60,11 @@ class HeSite:
         self._secret = new_secret()
         self._publics: dict[int, bytes] = {}
         self._context = b""
-        self._key = b""
+        self._key = b""  # TenSEAL's context with the secret key
+        self._once = b""  # sealed to each site: it locks the key, and tags are made from it
         self._round = 0
+        self._length = 0
+        self._opened = b""  # flags of the sites whose sum this site has opened this round
 
     def advertise(self) -> bytes:
         """Make the signed public key of this site for this job."""
@@ -77,14 +83,14 @@ class HeSite:
         own = public_of(self._secret)
         self._publics = checked_adverts(request, self._plan, digest(self._plan), self._me, own)
         self._context = transcript(self._plan, self._publics)
-        self._key = b""
+        self._key = self._once = b""
         if self._me != self._leader:
             return None
         self._key, without = ckks.new_key()
-        once = os.urandom(KEY_BYTES)
+        self._once = os.urandom(KEY_BYTES)
         about = self._about(self._me)
-        sealed = [seal(self._pair(j, self._me), once, about) for j in self._publics]
-        locked = seal(once, self._key, about)
+        sealed = [seal(self._pair(j, self._me), self._once, about) for j in self._publics]
+        locked = seal(derive(self._once, _LOCK), self._key, about)
         size = struct.pack(">I", len(without))
         return self._pack(Kind.HE_KEY, 0, self._context, size, without, *sealed, locked)
 
@@ -107,7 +113,7 @@ class HeSite:
                 self._pair(self._leader, self._leader), rest[at : at + _SEALED_KEY_BYTES], about
             )
             locked = rest[len(self._publics) * _SEALED_KEY_BYTES :]
-            self._key = unseal(once, locked, about)
+            self._key, self._once = unseal(derive(once, _LOCK), locked, about), once
         except ValueError:
             raise SecAggError("the encryption key does not open") from None
 
@@ -119,61 +125,92 @@ class HeSite:
         SecAggError
             No key yet, a round answered before, or a vector of another length.
         HeError
-            A value that is not finite, or beyond `ckks.limit`.
+            A value that is not finite, or beyond the range.
         """
         opened = unpack(request, Kind.HE_REQUEST, self._context, self._plan)
         if not self._round < opened.round <= self._plan.rounds:
             raise SecAggError(f"round {opened.round} was answered before, or lies beyond the plan")
-        (length,) = REQUEST.unpack(opened.body)
+        length, fraction = REQUEST.unpack(opened.body)
         array = np.asarray(values, np.float64)
         if array.shape != (length,):
             raise SecAggError(f"the round is for {length} values and the vector has {array.size}")
+        whole = self._whole(array, min(fraction, MOST_FRACTION))
+        key = self._checked_key()
+        mark = write_tag(tag(derive(self._once, _TAGS), opened.round, self._me, whole))
+        body = Cipher(key).encrypt(whole)
+        self._round, self._length, self._opened = opened.round, length, b""
+        return self._pack(Kind.HE_VECTOR, opened.round, self._context, mark, body)
+
+    def _whole(self, array: npt.NDArray[np.float64], fraction: int) -> npt.NDArray[np.int64]:
         most = ckks.limit(len(self._publics))
-        # NaN fails the comparison, and an infinity too.
-        wrong = int((~(np.abs(array) <= most)).sum())
+        with np.errstate(invalid="ignore", over="ignore"):
+            scaled = np.rint(array * 2.0**fraction)
+            # NaN fails the comparison, and an infinity too.
+            wrong = int((~(np.abs(scaled) <= most)).sum())
         if wrong:
             raise HeError(
-                f"{wrong} of {length} values are not finite or larger than {most:.6g}, the most "
-                f"a site may send with {len(self._publics)} sites"
+                f"{wrong} of {array.size} values are not finite or larger than "
+                f"{most / 2.0**fraction:.6g}, the most a site may send with "
+                f"{len(self._publics)} sites and {fraction} binary digits"
             )
-        counted = np.append(array, 1.0)  # the last one counts the sites in the sum
-        body = Cipher(self._checked_key()).encrypt(counted)
-        self._round = opened.round
-        return self._pack(Kind.HE_VECTOR, opened.round, self._context, body)
+        return scaled.astype(np.int64)
 
-    def decrypt(self, message: bytes) -> tuple[npt.NDArray[np.float64], int]:
-        """Decrypt the sum of this site's last round: shape (length,), and how many sites it is of.
+    def open(self, message: bytes) -> bytes:
+        """Decrypt the sum of this site's last round, and say what it is.
+
+        The answer holds whole numbers and none of the ciphertexts' noise: all of them if this site
+        is the one to tell, else their digest.
 
         Raises
         ------
         SecAggError
-            Of another round, or of fewer sites than the threshold.
+            Of another round or length, of fewer sites than the threshold, not the sum of what the
+            sites it names have sent, or of other sites than were named before in this round.
         """
         opened = unpack(message, Kind.HE_SUM, self._context, self._plan)
         if opened.round != self._round:
             raise SecAggError(f"sum of round {opened.round} after round {self._round}")
-        length, sites = SUM.unpack_from(opened.body)
-        cipher = Cipher(self._checked_key())
-        values = cipher.decrypt(opened.body[SUM.size :], length + 1)
-        if abs(values[-1] - sites) > ckks.error(len(self._publics)) + sites * 2.0**-40:
-            raise SecAggError(f"round {opened.round}: the sum is not of the {sites} sites it names")
-        if sites < self._plan.threshold:
+        count = len(self._publics)
+        body = bytes(opened.body)
+        cut = SUM.size + count
+        if len(body) < cut + TAG_BYTES:
+            raise SecAggError("the encrypted sum's message is too short")
+        (speaker,) = SUM.unpack_from(body)
+        flags, mark = body[SUM.size : cut], read_tag(body[cut : cut + TAG_BYTES])
+        summed = [at for at, flag in zip(self._publics, flags, strict=True) if flag]
+        if len(summed) < self._plan.threshold:
             raise SecAggError(
-                f"round {opened.round}: the sum is of {sites} sites and {self._plan.threshold} "
-                "are needed; it is not used"
+                f"round {opened.round}: the sum is of {len(summed)} sites and "
+                f"{self._plan.threshold} are needed; it stays closed"
             )
-        return values[:-1], sites
+        if self._opened not in (b"", flags):
+            raise SecAggError(f"round {opened.round}: a sum of other sites has been opened")
+        whole = Cipher(self._checked_key()).decrypt(body[cut + TAG_BYTES :], self._length)
+        must = tag_of_sum(derive(self._once, _TAGS), opened.round, summed, whole)
+        if (must != mark).any():
+            raise SecAggError(
+                f"round {opened.round}: the encrypted sum is not of what the sites it names have "
+                "sent; it stays closed"
+            )
+        self._opened = flags
+        told = [digest_of_sum(whole)]
+        if speaker == self._me:
+            told.append(whole.astype("<i8").tobytes())
+        return self._pack(Kind.HE_OPENED, opened.round, self._context, *told)
 
     def dump(self) -> bytes:
         """Write this site's state; it holds the encryption key, so keep it secret."""
         state = {
-            "version": 1,
+            "version": 2,
             "plan": self._plan.digest.hex(),
             "site": self._me,
             "secret": self._secret.hex(),
             "publics": {str(at): public.hex() for at, public in self._publics.items()},
             "key": self._key.hex(),
+            "once": self._once.hex(),
             "round": self._round,
+            "length": self._length,
+            "opened": self._opened.hex(),
         }
         return json.dumps(state).encode()
 
@@ -182,12 +219,14 @@ class HeSite:
         """Continue from what `dump` wrote, for the same plan and site."""
         site = cls(plan, name, identity)
         kept = json.loads(state)
-        if (kept["version"], kept["plan"], kept["site"]) != (1, plan.digest.hex(), site._me):
+        if (kept["version"], kept["plan"], kept["site"]) != (2, plan.digest.hex(), site._me):
             raise SecAggError("the stored state is of another job, other settings or site")
         site._secret = bytes.fromhex(kept["secret"])
         site._publics = {int(at): bytes.fromhex(key) for at, key in kept["publics"].items()}
         site._context = transcript(plan, site._publics) if site._publics else b""
-        site._key, site._round = bytes.fromhex(kept["key"]), kept["round"]
+        site._key, site._once = bytes.fromhex(kept["key"]), bytes.fromhex(kept["once"])
+        site._round, site._length = kept["round"], kept["length"]
+        site._opened = bytes.fromhex(kept["opened"])
         return site
 
     @property

@@ -44,9 +44,18 @@ class Kind(IntEnum):
     HE_REQUEST = 9  # coordinator: send your encrypted vector
     HE_VECTOR = 10  # site: encrypted vector
     HE_SUM = 11  # coordinator: the encrypted sum
+    HE_OPENED = 12  # site: the sum, in whole numbers, or its digest
 
 
-_FROM_SITE = {Kind.ADVERT, Kind.DEPOSIT, Kind.MASKED, Kind.SHARES, Kind.HE_KEY, Kind.HE_VECTOR}
+_FROM_SITE = {
+    Kind.ADVERT,
+    Kind.DEPOSIT,
+    Kind.MASKED,
+    Kind.SHARES,
+    Kind.HE_KEY,
+    Kind.HE_VECTOR,
+    Kind.HE_OPENED,
+}
 
 
 @dataclass(frozen=True)

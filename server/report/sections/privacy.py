@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pydantic import JsonValue
+
 from server.report.contract import Report
-from server.report.figures import DASH
+from server.report.figures import DASH, count, duration, size
 from server.report.pieces import Block, Points, Table
 from server.report.words import Words
 
@@ -17,9 +19,12 @@ def blocks(report: Report, words: Words) -> list[Block]:
         return []  # nothing was trained, so nothing travelled
     privacy = report.privacy
     said = [words("stays")]
-    said.append(words("secagg.on" if privacy.secagg else "secagg.off"))
-    if privacy.he:
-        said.append(words("he.on"))
+    if isinstance(privacy.he, dict) and "binary_digits" in privacy.he:
+        said.append(_encrypted_sums(privacy.he, words))
+    else:
+        said.append(words("secagg.on" if privacy.secagg else "secagg.off"))
+        if privacy.he:
+            said.append(words("he.on"))
     if privacy.dp is None:
         said.append(words("dp.off"))
     else:
@@ -46,6 +51,19 @@ def blocks(report: Report, words: Words) -> list[Block]:
         head = [words.name("ledger", key) for key in keys]
         made.append(Table(words("ledger"), head, rows, texts=len(keys), folded=len(rows) > 12))
     return made
+
+
+def _encrypted_sums(said: dict[str, JsonValue], words: Words) -> str:
+    """What encrypted sums hide, how exact they are, and what they cost."""
+    figures = {key: value for key, value in said.items() if isinstance(value, int | float)}
+    return words(
+        "he.sums",
+        error=f"{figures['largest_error_of_a_sum']:.1e}",
+        sums=count(int(figures["sums"])),
+        up=size(int(figures["bytes_up"])),
+        down=size(int(figures["bytes_down"])),
+        seconds=duration(figures["seconds"], words),
+    )
 
 
 def _number(value: float | None) -> str:
