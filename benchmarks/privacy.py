@@ -119,7 +119,7 @@ def encrypted_sums(console: Console) -> list[dict[str, Any]]:
             "of float64",
             "MB down",
             "s encrypt",
-            "s decrypt",
+            "s open",
             "s coordinator",
             "largest error",
         ],
@@ -133,7 +133,7 @@ def encrypted_sums(console: Console) -> list[dict[str, Any]]:
                 f"{row['bytes_up'] / (8 * row['values']):.2f}",
                 f"{row['bytes_down'] / 1e6:.3f}",
                 f"{row['seconds_encrypt']:.3f}",
-                f"{row['seconds_decrypt']:.3f}",
+                f"{row['seconds_open']:.3f}",
                 f"{row['seconds_coordinator']:.3f}",
                 f"{row['largest_error']:.1e}",
             ]

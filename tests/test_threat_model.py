@@ -82,7 +82,7 @@ def names(said: Any) -> Iterator[str]:
     if isinstance(said, Mapping):
         for key, value in said.items():
             yield key
-            if key in ("metrics", "calibration", "federated", "local"):
+            if key in ("metrics", "federated", "local"):
                 yield from names(value)
 
 
@@ -125,6 +125,14 @@ def test_no_learner_id_is_in_any_answer(site_and_answers: tuple[Site, Answers]) 
         text = json.dumps(said)
         assert not any(learner in text for learner in ids)
         assert all(array.dtype.kind in "fiu" for array in arrays.values())
+
+
+def test_publishing_tells_the_coordinator_nothing(
+    site_and_answers: tuple[Site, Answers],
+) -> None:
+    site, answers = site_and_answers
+    assert answers["query.publish"] == ({}, {})
+    assert list((site.store.folder / "models").iterdir())  # and yet the model is kept
 
 
 def test_a_cell_of_the_sums_can_be_one_learner(site_and_answers: tuple[Site, Answers]) -> None:

@@ -109,6 +109,16 @@ def test_a_job_with_secure_aggregation_satisfies_a_site_that_requires_it() -> No
     check_job(strict, compose_job(["out=x", "privacy=secagg"]))
     with pytest.raises(PolicyRefusalError, match=r"^privacy\.secagg is required$"):
         check_job(strict, compose_job(["out=x"]))
+    with pytest.raises(PolicyRefusalError, match=r"^privacy\.secagg is required$"):
+        check_job(strict, compose_job(["out=x", "privacy=he"]))
+
+
+def test_a_site_may_accept_encrypted_sums_too() -> None:
+    either = policy(privacy={"secagg": "or_he"})
+    for privacy in ("secagg", "he"):
+        check_job(either, compose_job(["out=x", f"privacy={privacy}"]))
+    with pytest.raises(PolicyRefusalError, match=r"^privacy\.secagg, or privacy=he, is required$"):
+        check_job(either, compose_job(["out=x"]))
 
 
 @given(st.lists(st.tuples(st.integers(0, 8), st.integers(0, 3)), max_size=30), st.integers(1, 3))

@@ -31,7 +31,7 @@ KEYS = {
         ({"scenarios": ["sideways"]}, "scenarios: no 'sideways'; there are horizontal"),
         (
             {"privacy": {"secagg": "yes"}},
-            "privacy.secagg: Input should be 'required' or 'optional'",
+            "privacy.secagg: Input should be 'required', 'or_he' or 'optional'",
         ),
         ({"hours": "22:00"}, "hours: String should match pattern"),
         ({"hours": "8:00-17:00"}, "hours: String should match pattern"),
