@@ -113,7 +113,7 @@ def run(
         hello = {site: reply.meta for site, reply in greeted.items()}
         cohorts = sorted({course for meta in hello.values() for course in meta["courses"]})
         progress(Step("statistics", f"sums over {len(hello)} sites and {len(cohorts)} courses"))
-        sums = federation.patiently(lambda: _sums(summation, cohorts, job.task.relative))
+        sums = federation.patiently(lambda: _sums(summation, cohorts, job.early_warning.relative))
         clock.lap("statistics")
         training = _Training(federation, summation, checkpoint, hello, cohorts, sums)
         training.save()
