@@ -11,6 +11,7 @@ import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from flwr.app import Context, Message, RecordDict
@@ -99,8 +100,9 @@ def _carry_out(question: _Question, handler: Handler) -> RecordDict:
     meta, arrays = unpack(question.message.content)
     if "job" not in meta:
         raise WireError("not a message of ours: it names no job")
-    question.job_hash = _sha256(meta["job"])
-    question.job = job = check_job(meta["job"])
+    job_json = json.dumps(meta["job"], sort_keys=True, separators=(",", ":"))
+    question.job_hash = hashlib.sha256(job_json.encode()).hexdigest()
+    question.job = job = _checked(job_json)
     site = question.site or open_site(question.node_config, job)
     question.site = site
     enforce(site.settings.policy, site.store, job, question.job_hash)
@@ -112,9 +114,10 @@ def _without_answer(question: _Question, status: str, reason: str) -> RecordDict
     return pack({"site": question.name, "status": status, "reason": reason})
 
 
-def _sha256(said: Any) -> str:
-    text = json.dumps(said, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+@lru_cache(maxsize=8)
+def _checked(job_json: str) -> Job:
+    """Check a job once: each of its messages says it again."""
+    return check_job(json.loads(job_json))
 
 
 def _note(question: _Question, status: str, reason: str, sent: int) -> None:

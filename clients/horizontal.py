@@ -11,13 +11,13 @@ import hashlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from clients.design import Design, FloatArray, build_design, statistics
+from clients.kept import KEPT
 from clients.site import Site
 from clients.split import check_trainable, split
 from clients.summation import advert, contribute
@@ -29,10 +29,9 @@ from clients.training import (
     train_to_convergence,
 )
 from edufed.config.job import FedPerSettings, FedProxSettings, Job
-from edufed.config.site import SiteSettings
-from edufed.features import FeatureMatrix
 from edufed.metrics import metrics_from_summary, score_summary
 from edufed.models import RiskModel, build_model, get_weights, personal_names, set_weights
+from edufed.narrow import narrowed, widened
 from edufed.share import Share
 from edufed.tasks.early_warning import days_since_visit
 from edufed.updates import clip_update
@@ -43,10 +42,23 @@ Answer = tuple[dict[str, Any], Arrays]
 
 @dataclass(frozen=True)
 class Prepared:
-    """A site's rows for one job, in their own units and as the model reads them."""
+    """A site's rows for one job, as the model reads them.
 
-    matrix: FeatureMatrix
+    Attributes
+    ----------
+    design : Design
+    absent : float32 array, shape (rows,)
+        Days since each learner's last visit.
+    """
+
     design: Design
+    absent: FloatArray
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in memory, about."""
+        design = self.design
+        return design.x.nbytes + design.y.nbytes + self.absent.nbytes + 3 * len(design.y)
 
 
 class UnpreparedError(Exception):
@@ -119,7 +131,7 @@ def evaluate(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> A
     data = ready.design
     model = model_from(site, job, data.x.shape[1], meta, arrays)
     x_test, y_test = data.part(data.split.test)
-    absent = days_since_visit(ready.matrix)[data.split.test]
+    absent = ready.absent[data.split.test]
     test = score_summary(y_test, predict_risk(model, x_test))
     sums = {
         **_validation(model, *data.part(data.split.valid)),
@@ -128,7 +140,7 @@ def evaluate(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> A
     }
     own = {"federated": metrics_from_summary(test)}
     if meta["local"]:
-        own["local"] = metrics_from_summary(_local_only(site, job, ready.matrix))
+        own["local"] = metrics_from_summary(_local_only(site, job))
     return {"metrics": own}, contribute(site, job, Share(sums=sums), arrays)
 
 
@@ -141,8 +153,9 @@ def _validation(model: RiskModel, x: FloatArray, y: FloatArray) -> Arrays:
     }
 
 
-def _local_only(site: Site, job: Job, matrix: FeatureMatrix) -> npt.NDArray[np.float64]:
+def _local_only(site: Site, job: Job) -> npt.NDArray[np.float64]:
     """Score the test learners with a model of this site's records alone, ranks and scaling too."""
+    matrix = site.learners(job.early_warning.cutoff_day).matrix
     cohorts = sorted(set(matrix.course_id.tolist()))
     alone = build_design(matrix, job, cohorts, statistics(matrix, job, cohorts))
     seed = _seed(job, site.name, 0)
@@ -175,22 +188,21 @@ def prepared(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> P
     kept = _sums_file(job)
     sums = unprefixed(SUM, arrays)
     if sums:
-        sums["cohorts"] = np.array(meta["cohorts"], dtype=str)
-        site.store.save(kept, sums)
-    return _prepare(site.settings.model_dump_json(), job.model_dump_json(), kept)
+        cohorts = np.array(meta["cohorts"], dtype=str)
+        small = {name: narrowed(array) for name, array in sums.items()}
+        site.store.save(kept, small | {"cohorts": cohorts})
+    key = ("design", site.settings.model_dump_json(), job.model_dump_json())
+    return KEPT.get(key, lambda: _prepare(site, job, kept))
 
 
-@lru_cache(maxsize=32)
-def _prepare(site_json: str, job_json: str, kept: str) -> Prepared:
-    """Read features and sums once a job and process: later messages find them in memory."""
-    site = Site(SiteSettings.model_validate_json(site_json))
-    job = Job.model_validate_json(job_json)
-    sums = site.store.load(kept)
-    if sums is None:
+def _prepare(site: Site, job: Job, kept: str) -> Prepared:
+    stored = site.store.load(kept)
+    if stored is None:
         raise UnpreparedError("the site does not have the federation's sums")
-    cohorts = [str(cohort) for cohort in sums.pop("cohorts")]
+    cohorts = [str(cohort) for cohort in stored.pop("cohorts")]
+    sums = {name: widened(array) for name, array in stored.items()}
     matrix = site.learners(job.early_warning.cutoff_day).matrix
-    return Prepared(matrix, build_design(matrix, job, cohorts, sums))
+    return Prepared(build_design(matrix, job, cohorts, sums), days_since_visit(matrix))
 
 
 def model_from(

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from clients.kept import KEPT
 from clients.policy import check_learners, check_quality
 from clients.store import Store
 from data_adapters.base import open_adapter
@@ -45,6 +46,15 @@ class Learners:
     matrix: FeatureMatrix
     quality: dict[str, Any]
     links: npt.NDArray[np.str_]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in memory, about."""
+        return self.matrix.values.nbytes + self.links.nbytes + _ROW_BYTES * len(self.matrix)
+
+
+#: Bytes of a row beside its features: two identifiers of some twenty letters, start and target.
+_ROW_BYTES = 160
 
 
 @dataclass
@@ -83,7 +93,7 @@ class Site:
             The site's YAML pins no roster.
         """
         if self.settings.simulated:
-            return simulated_roster(site.name for site in simulated_sites(job))
+            return _simulated_roster(job.model_dump_json())
         roster = self._node().roster
         if roster is None:
             raise SettingsError("node.roster is required for secure aggregation")
@@ -103,7 +113,26 @@ class Site:
         PolicyRefusalError
             The site's policy does not allow the job with what the tables hold.
         """
-        return _learners(self.settings.model_dump_json(), cutoff, _stamp(self.settings, cutoff))
+        settings = self.settings
+        records = open_adapter(settings.adapter, settings.folder).read(cutoff)
+        stamp = _stamp(settings, cutoff, records)
+        return KEPT.get(
+            ("learners", settings.model_dump_json(), stamp),
+            lambda: self._learners(records, cutoff, stamp),
+        )
+
+    def _learners(self, records: LearningRecords, cutoff: float, stamp: str) -> Learners:
+        name = f"features/{stamp}"
+        stored = self.store.load(name)
+        if stored is None:
+            stored = _build(self.settings, records, cutoff)
+            self.store.save(name, stored)
+        quality = json.loads(str(stored["quality"]))
+        learners = Learners(_as_matrix(stored), quality, stored["link_id"])
+        policy = self.settings.policy
+        check_quality(policy, quality["rows"], quality["rejected"])
+        check_learners(policy, len(learners.matrix))
+        return learners
 
 
 def real_site(node_config: dict[str, Any]) -> Site | None:
@@ -133,14 +162,24 @@ def open_site(node_config: dict[str, Any], job: Job) -> Site:
     if "partition-id" not in node_config:
         raise SettingsError("this node has no site: start it by edufed client site=FILE")
     # Flower numbers the nodes of a simulation from 0.
-    return Site(simulated_sites(job)[int(node_config["partition-id"])])
+    return Site(_simulated(job.model_dump_json())[int(node_config["partition-id"])])
 
 
-def _stamp(settings: SiteSettings, cutoff: float) -> str:
+@lru_cache(maxsize=2)
+def _simulated(job_json: str) -> list[SiteSettings]:
+    """List a simulation's sites, once a job: there may be a thousand, and each is a message."""
+    return simulated_sites(Job.model_validate_json(job_json))
+
+
+@lru_cache(maxsize=2)
+def _simulated_roster(job_json: str) -> dict[str, bytes]:
+    return simulated_roster(site.name for site in _simulated(job_json))
+
+
+def _stamp(settings: SiteSettings, cutoff: float, records: LearningRecords) -> str:
     """Return what the features depend on, in short: change any of it, and they are built anew."""
-    adapter = open_adapter(settings.adapter, settings.folder)
     parts = [
-        adapter.read(cutoff).fingerprint,
+        records.fingerprint,
         FEATURE_VERSION,
         _LAYOUT,
         version("edufed"),
@@ -151,23 +190,7 @@ def _stamp(settings: SiteSettings, cutoff: float) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
 
 
-@lru_cache(maxsize=32)
-def _learners(settings_json: str, cutoff: float, stamp: str) -> Learners:
-    settings = SiteSettings.model_validate_json(settings_json)
-    store = Store(settings.state)
-    name = f"features/{stamp}"
-    stored = store.load(name)
-    if stored is None:
-        stored = _build(settings, cutoff)
-        store.save(name, stored)
-    learners = Learners(_as_matrix(stored), json.loads(str(stored["quality"])), stored["link_id"])
-    check_quality(settings.policy, learners.quality["rows"], learners.quality["rejected"])
-    check_learners(settings.policy, len(learners.matrix))
-    return learners
-
-
-def _build(settings: SiteSettings, cutoff: float) -> Arrays:
-    records = open_adapter(settings.adapter, settings.folder).read(cutoff)
+def _build(settings: SiteSettings, records: LearningRecords, cutoff: float) -> Arrays:
     allowed = settings.policy.data.columns()
     cleaned, quality = clean(records, settings.state / "quarantine", allowed)
     matrix = build(cleaned, cutoff)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,15 @@ def write_cards(folder: Path, description: Mapping[str, Any]) -> None:
     description : mapping
         The fields of `edufed.published.Description`.
     """
+    scored = [site for site in description["sites"] if site["roc_auc"] is not None]
+    worst = min(scored, key=lambda site: site["roc_auc"], default=None)
+    for file, template in CARDS.items():
+        text = _environment().get_template(template).render(**description, worst=worst)
+        (folder / file).write_text(text, encoding="utf-8")
+
+
+@cache
+def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "cards"),
         undefined=StrictUndefined,
@@ -31,11 +41,7 @@ def write_cards(folder: Path, description: Mapping[str, Any]) -> None:
         keep_trailing_newline=True,
     )
     environment.filters["score"] = _score
-    scored = [site for site in description["sites"] if site["roc_auc"] is not None]
-    worst = min(scored, key=lambda site: site["roc_auc"], default=None)
-    for file, template in CARDS.items():
-        text = environment.get_template(template).render(**description, worst=worst)
-        (folder / file).write_text(text, encoding="utf-8")
+    return environment
 
 
 def _score(value: float | None) -> str:

@@ -29,6 +29,7 @@ from edufed.config.errors import Settings, one_line
 from edufed.config.job import ModelSettings
 from edufed.model_card import write_cards
 from edufed.models import RiskModel, Weights, build_model, set_weights
+from edufed.narrow import narrowed, widened
 from edufed.records import DataError
 
 JSON, TENSORS = "model.json", "model.safetensors"
@@ -135,7 +136,7 @@ def save_published(model: PublishedModel, folder: Path) -> None:
     numbers = {name: array for name, array in model.arrays.items() if array.dtype.kind in "biuf"}
     tensors = save_tensors(
         {_WEIGHTS + name: np.ascontiguousarray(array) for name, array in model.weights.items()}
-        | {_ARRAYS + name: np.ascontiguousarray(array) for name, array in numbers.items()}
+        | {_ARRAYS + name: np.ascontiguousarray(narrowed(array)) for name, array in numbers.items()}
     )
     manifest = _Manifest(
         **model.description.model_dump(),
@@ -186,7 +187,7 @@ def load_published(folder: Path) -> PublishedModel:
     return PublishedModel(
         description=Description(**manifest.model_dump(exclude={"texts", "sha256"})),
         weights=weights,
-        arrays=_below(tensors, _ARRAYS)
+        arrays={name: widened(array) for name, array in _below(tensors, _ARRAYS).items()}
         | {name: np.array(texts, dtype=np.str_) for name, texts in manifest.texts.items()},
     )
 

@@ -74,7 +74,7 @@ class Combined:
     cost : Exchange
         Messages, bytes and seconds.
     shares : dict of str to Share
-        Each site's own; empty under secure aggregation.
+        Each site's own means and weight; empty under secure aggregation.
     """
 
     total: Share
@@ -164,9 +164,15 @@ class PlainSum:
         replies, cost = self.federation.ask(
             kind, meta, arrays_for, number, lambda reply: check(reply) or self._fault(reply, like)
         )
-        shares = {site: from_arrays(reply.arrays) for site, reply in replies.items()}
+        shares: dict[str, Share] = {}
+        sums = {name: np.zeros_like(array) for name, array in like.sums.items()}
+        for site, reply in replies.items():
+            share = from_arrays(reply.arrays)
+            for name, array in share.sums.items():
+                sums[name] = sums[name] + array
+            shares[site] = Share(share.means, share.weight)
         return Combined(
-            total=_add(list(shares.values())),
+            total=replace(_mean(list(shares.values())), sums=sums),
             metas={site: reply.meta for site, reply in replies.items()},
             cost=cost,
             shares=shares,
@@ -310,10 +316,9 @@ def taken(take: Callable[[bytes], object], reply: Reply, name: str) -> str | Non
     return None
 
 
-def _add(shares: list[Share]) -> Share:
-    """Add up shares in their given order; means in double precision, then as they came."""
+def _mean(shares: list[Share]) -> Share:
+    """Average shares in their given order, in double precision; the means are then as they came."""
     weight = sum(share.weight for share in shares)
-    first = shares[0]
     means = {
         name: (
             np.sum(
@@ -321,7 +326,6 @@ def _add(shares: list[Share]) -> Share:
             )
             / (weight or 1.0)
         ).astype(array.dtype)
-        for name, array in first.means.items()
+        for name, array in shares[0].means.items()
     }
-    sums = {name: np.sum([share.sums[name] for share in shares], axis=0) for name in first.sums}
-    return Share(means, weight, sums)
+    return Share(means, weight)

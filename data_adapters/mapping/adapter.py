@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cache, cached_property
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 
 import duckdb
 
+from data_adapters.lazy import LazyRecords
 from data_adapters.mapping.connection import open_connection
 from data_adapters.mapping.platform import Platform
 from data_adapters.mapping.reading import count_rejects, count_warnings, probe
@@ -25,26 +26,6 @@ from data_adapters.sources.quoting import identifier
 from data_adapters.sources.sql import Sql, SqlSettings
 from data_adapters.sources.xapi import Xapi
 from edufed.records import TABLES, DataError, LearningRecords
-
-
-class MappedRecords(LearningRecords):
-    """Learning records whose connection is filled when it is first asked for.
-
-    The fingerprint alone then costs next to nothing: a site that has its features cached
-    reads no statement and no row of its database.
-    """
-
-    def __init__(self, fill: Callable[[], duckdb.DuckDBPyConnection], fingerprint: str) -> None:
-        self._fill = fill
-        self.fingerprint = fingerprint
-
-    # Cached in the attribute's own place: to its users it stays an attribute.
-    @cached_property
-    def connection(  # type: ignore[override]
-        self,
-    ) -> duckdb.DuckDBPyConnection:
-        """The connection in which each present table is a view."""
-        return self._fill()
 
 
 class MappedAdapter:
@@ -104,7 +85,7 @@ class MappedAdapter:
             count_warnings(connection, parts)
             return connection
 
-        return MappedRecords(fill, self._fingerprint(needed, cutoff))
+        return LazyRecords(fill, self._fingerprint(needed, cutoff))
 
     def _fingerprint(self, needed: Mapping[str, tuple[str, ...]], cutoff: float | None) -> str:
         mapping = self.settings.model_dump(mode="json", by_alias=True, exclude={"source"})

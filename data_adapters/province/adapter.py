@@ -11,6 +11,7 @@ import duckdb
 import pyarrow.parquet as pq
 from pydantic import Field, ValidationError, model_validator
 
+from data_adapters.lazy import LazyRecords
 from data_adapters.province.courses import catalogue
 from data_adapters.province.settings import EDUCATION, Education, Platform, ProvinceSettings
 from data_adapters.province.write import write_region
@@ -74,24 +75,31 @@ class Adapter:
                 " choose another adapter.path"
             ) from None
         folder = region / settings.platform
-        connection = duckdb.connect()
+        files = {table: folder / f"{table}.parquet" for table in TABLES}
+        files = {table: file for table, file in files.items() if file.exists()}
         marks = [region.name, settings.platform, str(settings.education)]
-        for table in TABLES:
-            file = folder / f"{table}.parquet"
-            if not file.exists():
-                continue
+        for table, file in files.items():
             marks.append(f"{table} {file.stat().st_size} {file.stat().st_mtime_ns}")
-            connection.execute(_view(table, file, self._where(table, cutoff)))
         digest = hashlib.sha256("\n".join(marks).encode()).hexdigest()
-        return LearningRecords(connection, digest)
+        return LazyRecords(lambda: self._open(files, cutoff), digest)
+
+    def _open(self, files: Mapping[str, Path], cutoff: float | None) -> duckdb.DuckDBPyConnection:
+        # As for real learners: nothing of them spills to a disk.
+        connection = duckdb.connect(config={"temp_directory": ""})
+        for table, file in files.items():
+            connection.execute(_view(table, file, self._where(table, cutoff)))
+        return connection
 
     def _where(self, table: str, cutoff: float | None) -> list[str]:
-        """Return the conditions on `table`: rows up to the cutoff, of the education type."""
+        """Return the conditions on `table`: rows up to the cutoff, of the education type.
+
+        A row without a day stays: the checks reject an event that has none, and features leave
+        out an assessment that has none.
+        """
         conditions = []
-        if cutoff is not None and table == "events":
-            conditions.append(f"time <= {float(cutoff)!r}")
-        if cutoff is not None and table == "outcomes":
-            conditions.append(f"(kind = 'final' OR time <= {float(cutoff)!r})")
+        if cutoff is not None and table in ("events", "outcomes"):
+            early = f"coalesce(time <= {float(cutoff)!r} OR isnan(time), true)"
+            conditions.append(early if table == "events" else f"(kind = 'final' OR {early})")
         education = self._settings.education
         if education is None:
             return conditions
