@@ -65,7 +65,7 @@ from flwr.supercore.runtime import RuntimeHttpClient
 from flwr.supercore.task_identity import TaskIdentity
 from flwr.supernode.runtime.run_clientapp import push_message
 
-from clients.audit import AuditLog
+from clients.audit import AuditError, AuditLog
 from edufed.bundle import BundleError, bundle_code, installed_code
 from edufed.private_files import read_private, write_private
 
@@ -327,8 +327,19 @@ def _heartbeat(client: RuntimeHttpClient) -> Iterator[None]:
         thread.join()
 
 
-def answer_for_dead(address: str, folder: Path, reason: str) -> bool:
+def answer_for_dead(address: str, folder: Path, audit: Path, reason: str) -> bool:
     """Answer, in place of a worker that is no more, the message that it had claimed.
+
+    Parameters
+    ----------
+    address : str
+        The SuperNode's Runtime API.
+    folder : Path
+        The site's run folder, with the claim.
+    audit : Path
+        The site's audit log: it holds the answer before that leaves.
+    reason : str
+        One line.
 
     Returns
     -------
@@ -346,12 +357,26 @@ def answer_for_dead(address: str, folder: Path, reason: str) -> bool:
             message = _pull_message(client, context, lambda _: None)
         else:
             message = message_from_proto(ProtoMessage.FromString(claim.message))
+        _note_dead(audit, message, reason)
         node = message.metadata.dst_node_id
         context = Context(message.metadata.run_id, node, {}, state=RecordDict(), run_config={})
         reply = Message(Error(ErrorCode.CLIENT_APP_CRASHED, reason), reply_to=message)
         push_message(client, reply, context)
         client.PushTaskOutput(PushTaskOutputRequest(sub_status=SubStatus.FAILED, details=reason))
     return True
+
+
+def _note_dead(audit: Path, message: Message, reason: str) -> None:
+    """Add an answer to the audit log; a log that takes nothing must not leave a site hanging."""
+    about = {
+        "message": message.metadata.message_type,
+        "run": str(message.metadata.run_id),
+        "reason": reason,
+    }
+    try:
+        AuditLog(audit).append("failed", about)
+    except (AuditError, OSError) as error:
+        log.error("%s", error)
 
 
 def release_node(superlink: str, root_certificate: bytes, node_key: Path, node_id: int) -> None:

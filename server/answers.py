@@ -7,9 +7,9 @@ is left out with a reason, and no code further on meets it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 Count = Annotated[int, Field(ge=0)]
 Score = Annotated[float, Field(ge=0, le=1)]
@@ -35,6 +35,12 @@ class Hello(BaseModel):
     missing: list[str]
     quality: Quality
     seconds_features: float
+
+    @model_validator(mode="after")
+    def _of_one_site(self) -> Self:
+        if self.quality.site != self.site:
+            raise ValueError("quality is another site's")
+        return self
 
 
 class Scores(BaseModel):
@@ -67,6 +73,6 @@ def fault(kind: type[BaseModel], meta: Mapping[str, Any]) -> str | None:
         kind.model_validate(meta)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        return f"its answer is not what was asked for: {where}: {first['msg']}"[:200]
+        where = "".join(f"{part}: " for part in [".".join(map(str, first["loc"]))] if part)
+        return f"its answer is not what was asked for: {where}{first['msg']}"[:200]
     return None

@@ -6,9 +6,11 @@ import fcntl
 import logging
 import os
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,8 @@ from server.services import Save, Service, service_of
 
 #: Holds the one line that says why a job failed.
 FAILED = "failed.txt"
+#: Holds every step of a job with its time, and the traceback of what nobody expected.
+JOB_LOG = "job.log"
 #: Where a job's checkpoints lie, in its folder.
 CHECKPOINT = "checkpoint"
 #: Stands before each line for people that goes to the log, so that they can be told from Flower's.
@@ -100,7 +104,8 @@ def main(grid: Grid, context: Context) -> None:
     from server.report.write import write_report
 
     job = job_from_run_config(dict(context.run_config))
-    if isinstance(job.federation, DeploymentSettings):
+    deployed = isinstance(job.federation, DeploymentSettings)
+    if deployed:
         folder = Path(os.environ["EDUFED_JOBS"]) / job.id
         roster = load_roster(Path(os.environ["EDUFED_ROSTER"])).signing_keys()
     else:
@@ -109,24 +114,31 @@ def main(grid: Grid, context: Context) -> None:
     # Flower's strategies tell of every round what a step here says better.
     logging.getLogger("flwr").setLevel(logging.WARNING)
     with _alone_in(folder, job.id):
+
+        def tell(step: Step) -> None:
+            count = f" [{step.done}/{step.total}]" if step.total else ""
+            _say(folder, f"{step.phase}{count}: {step.text}")
+
         try:
-            if not isinstance(job.federation, DeploymentSettings):
+            if not deployed:
                 _check_nodes(grid, len(roster))
-            finished = run_job(grid, job, roster, folder, _print_step)
+            finished = run_job(grid, job, roster, folder, tell)
         except JobError as error:
             _say_failed(folder, job.id, str(error))
             # The line says it all: no traceback beside it.
             logging.getLogger("flwr").setLevel(logging.CRITICAL)
             raise
         except Exception as error:
-            why = f"unexpected {type(error).__name__}; the coordinator's own log says more"
+            _note(folder, traceback.format_exc())
+            why = f"unexpected {type(error).__name__}; {folder / JOB_LOG} says more"
             _say_failed(folder, job.id, why)
             raise
         if finished.save_model is not None:
             finished.save_model(folder / "model")
         written = write_report(finished.report(finished.seconds), folder, job.language)
         Checkpoint(folder / CHECKPOINT, job.id).forget()
-    _print_line(f"report: {written.html.resolve()}")
+        told = _note if deployed else _say  # `edufed run` says itself where the report is
+        told(folder, f"report: {written.html.resolve()}")
 
 
 @contextmanager
@@ -158,7 +170,7 @@ def _alone_in(folder: Path, job_id: str) -> Iterator[None]:
 
 def _say_failed(folder: Path, job_id: str, why: str) -> None:
     (folder / FAILED).write_text(f"{why}\n", encoding="utf-8")
-    _print_line(f"job {job_id} failed: {why}")
+    _say(folder, f"job {job_id} failed: {why}")
 
 
 def _check_nodes(grid: Grid, sites: int) -> None:
@@ -179,10 +191,13 @@ def _check_nodes(grid: Grid, sites: int) -> None:
         time.sleep(CONNECT_POLL_S)
 
 
-def _print_step(step: Step) -> None:
-    count = f" [{step.done}/{step.total}]" if step.total else ""
-    _print_line(f"{step.phase}{count}: {step.text}")
-
-
-def _print_line(text: str) -> None:
+def _say(folder: Path, text: str) -> None:
+    """Tell whoever follows the job, and keep it: Flower shows no ServerApp's output to others."""
     print(f"{LINE}{text}", flush=True)
+    _note(folder, text)
+
+
+def _note(folder: Path, text: str) -> None:
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    with (folder / JOB_LOG).open("a", encoding="utf-8") as stream:
+        stream.write(f"{now} {text}\n")

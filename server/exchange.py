@@ -7,13 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from flwr.app import Message, RecordDict
+from flwr.app import Error, Message, RecordDict
+from flwr.common.constant import ErrorCode
 from flwr.serverapp import Grid
 
 from edufed.wire import Arrays, WireError, size, unpack
 
 #: Seconds between two looks for replies. `Grid.send_and_receive` sleeps 3 s when deployed.
 POLL_S = 0.05
+_LOST = "its answer was lost on the way"
 
 
 @dataclass(frozen=True)
@@ -100,24 +102,27 @@ def exchange(
         for message in grid.pull_messages(list(waiting)):
             node = waiting.pop(message.metadata.reply_to_message_id)
             outcome.messages += 1
-            _take(outcome, node, message)
+            if message.has_error():
+                over = time.monotonic() - started >= timeout_s
+                outcome.failures[node] = _why(message.error, _late(timeout_s) if over else _LOST)
+                outcome.silent.add(node)
+            else:
+                _take(outcome, node, message)
         if late:
             break
         if waiting:
             time.sleep(POLL_S)
-    outcome.failures.update(dict.fromkeys(waiting.values(), f"no answer within {timeout_s:g} s"))
+    outcome.failures.update(dict.fromkeys(waiting.values(), _late(timeout_s)))
     outcome.silent.update(waiting.values())
     outcome.seconds = time.monotonic() - started
     return outcome
 
 
+def _late(timeout_s: float) -> str:
+    return f"no answer within {timeout_s:g} s"
+
+
 def _take(outcome: Exchange, node: int, message: Message) -> None:
-    if message.has_error():
-        # Flower's own text may quote an exception of the site's code: keep its first line.
-        reason = (message.error.reason or "unknown error").splitlines()[0][:200]
-        outcome.failures[node] = f"the site's process failed: {reason}"
-        outcome.silent.add(node)
-        return
     outcome.bytes_up += size(message.content)
     try:
         meta, _ = unpack(message.content)
@@ -131,3 +136,17 @@ def _take(outcome: Exchange, node: int, message: Message) -> None:
     outcome.failures[node] = str(meta.get("reason", "no reason given"))[:300]
     if meta.get("status") == "refused":
         outcome.refused.add(node)
+
+
+def _why(error: Error, absent: str) -> str:
+    """Say in one line why Flower, or a site's worker, answered with an error.
+
+    `absent` is said of a message that the SuperLink no longer has, or not the whole answer to it.
+    """
+    if error.code in (ErrorCode.MESSAGE_UNAVAILABLE, ErrorCode.REPLY_MESSAGE_UNAVAILABLE):
+        return absent
+    if error.code == ErrorCode.NODE_UNAVAILABLE:
+        return "the site is not connected"
+    # The text may quote an exception of the site's code: keep its first line.
+    reason = (error.reason or "unknown error").splitlines()[0][:200]
+    return f"the site's process failed: {reason}"

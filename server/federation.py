@@ -59,6 +59,8 @@ class Federation:
     totals: Totals = field(default_factory=Totals)
     exclusions: list[dict[str, Any]] = field(default_factory=list)
     refusals: list[dict[str, Any]] = field(default_factory=list)
+    #: Sites whose last answer was a refusal.
+    _refusing: set[str] = field(default_factory=set, init=False)
     #: Job as sites are to see it: nothing in it says where the coordinator keeps things.
     _job_json: dict[str, Any] = field(init=False)
 
@@ -202,15 +204,29 @@ class Federation:
         return outcome
 
     def _note(self, outcome: Exchange, number: int | None, names: Mapping[int, str]) -> None:
+        """Note who gave no usable answer: a site once a round, a refusal until it is taken back."""
+        for node in (outcome.replies.keys() - outcome.failures.keys()) & names.keys():
+            if names[node] in self._refusing:
+                self._refusing.remove(names[node])
+                self.progress(Step("return", f"site {names[node]} takes part again"))
         failed = [(_name(node, outcome, names), node) for node in outcome.failures]
         for site, node in sorted(failed):
-            reason = outcome.failures[node]
+            entry = {"round": number, "site": site, "reason": outcome.failures[node]}
             if node in outcome.refused:
-                self.refusals.append({"site": site, "reason": reason})
-                self.progress(Step("refusal", f"site {site} refused: {reason}"))
-            else:
-                self.exclusions.append({"round": number, "site": site, "reason": reason})
-                self.progress(Step("exclusion", f"site {site} left out: {reason}"))
+                if site not in self._refusing:
+                    self._refusing.add(site)
+                    self.refusals.append(entry)
+                    self.progress(Step("refusal", f"site {site} refused: {entry['reason']}"))
+            elif not self._is_noted(entry):
+                self.exclusions.append(entry)
+                self.progress(Step("exclusion", f"site {site} left out: {entry['reason']}"))
+
+    def _is_noted(self, entry: Mapping[str, Any]) -> bool:
+        """Whether a site is known to be left out of this round: it has more than one question."""
+        return entry["round"] is not None and any(
+            (known["round"], known["site"]) == (entry["round"], entry["site"])
+            for known in self.exclusions
+        )
 
     def leave_out(self, site: str, reason: str) -> None:
         """Note that the job goes on without a site, though it answered."""

@@ -106,7 +106,7 @@ def audit_command(
     action: Annotated[Literal["verify"], typer.Argument(help="verify: is the log whole?")],
     settings: Overrides = None,
 ) -> None:
-    """Check a site's audit log: edufed audit verify site=FILE [head=FILE]."""
+    """Check a site's audit log: edufed audit verify site=FILE [head=HASH]."""
     assert action == "verify"
     from edufed.cli.audit import command
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from edufed.cli.arguments import keywords
+from edufed.config import SettingsError
 from edufed.deployment import load_site_node
 
 
@@ -24,7 +26,10 @@ def command(arguments: Sequence[str]) -> None:
     from clients.audit import FILE_NAME
 
     given = keywords(arguments, ["site"], ["head"])
-    print(verify(load_site_node(Path(given["site"])).state / FILE_NAME, given.get("head")))
+    head = given.get("head")
+    if head is not None and not re.fullmatch("[0-9a-f]{64}", head):
+        raise SettingsError("head: give the 64 digits that an earlier verification printed")
+    print(verify(load_site_node(Path(given["site"])).state / FILE_NAME, head))
 
 
 def verify(log: Path, head: str | None = None) -> str:

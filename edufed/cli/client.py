@@ -14,7 +14,7 @@ from pathlib import Path
 from edufed.certificates import make_loopback_certificate
 from edufed.cli.arguments import keywords
 from edufed.cli.processes import Child, Log, Supervisor
-from edufed.cli.server import flower_environment, program
+from edufed.cli.server import flower_environment
 from edufed.deployment import SiteNode, load_site_node
 from edufed.identity import NODE_KEY, node_key_fingerprint
 from edufed.private_files import IdentityError, private_folder, read_file, write_private
@@ -74,6 +74,12 @@ class _Site:
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"
 
+    @property
+    def audit(self) -> Path:
+        from clients.audit import FILE_NAME
+
+        return self.site.state / FILE_NAME
+
     def run(self) -> None:
         with self.supervisor.until_signal():
             self.supervisor.start(self.supernode)
@@ -96,7 +102,7 @@ class _Site:
         )
         runtime = self.run_folder / "runtime.pem"
         return [
-            program("flower-supernode"),
+            *(sys.executable, "-P", "-m", "clients.supernode"),
             *("--superlink", site.node.superlink),
             *("--node-config", f'site="{site.file}"'),
             *("--isolation", "process"),
@@ -108,13 +114,12 @@ class _Site:
         ]
 
     def _worker_command(self) -> list[str]:
-        from clients.audit import FILE_NAME
         from clients.worker import WorkerSettings
 
         settings = WorkerSettings(
             address=self.address,
             folder=str(self.run_folder),
-            audit=str(self.site.state / FILE_NAME),
+            audit=str(self.audit),
             approved=list(self.site.node.approved_bundles),
             once=self.site.node.worker == "subprocess",
         )
@@ -147,7 +152,7 @@ class _Site:
     def _answer(self, reason: str) -> bool:
         from clients.worker import answer_for_dead
 
-        return answer_for_dead(self.address, self.run_folder, reason)
+        return answer_for_dead(self.address, self.run_folder, self.audit, reason)
 
     def _note_node_id(self, line: str) -> None:
         if found := _NODE_ID.search(line):

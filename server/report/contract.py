@@ -214,8 +214,9 @@ class Exclusion(Part):
 
 
 class Refusal(Part):
-    """A site whose own policy refused the job."""
+    """A site whose own policy refused the job, or from a round on refused to go on with it."""
 
+    round: int | None = None
     site: str
     reason: str | None = None
 

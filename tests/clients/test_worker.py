@@ -174,7 +174,7 @@ def test_a_message_that_is_still_being_fetched_is_waited_for(
 
 
 def test_a_dead_worker_is_answered_for(supernode: SuperNode, bundle: bytes) -> None:
-    folder = Path(supernode.settings.folder)
+    folder, audit = Path(supernode.settings.folder), Path(supernode.settings.audit)
     died, buried = threading.Event(), threading.Event()
 
     def die(message: Message, context: Context) -> Message:
@@ -192,14 +192,17 @@ def test_a_dead_worker_is_answered_for(supernode: SuperNode, bundle: bytes) -> N
     assert claim is not None
     assert claim.deadline == pytest.approx(time.time() + 60, abs=20)
     assert (folder / "claim.json").stat().st_mode & 0o777 == 0o600
-    assert answer_for_dead(supernode.settings.address, folder, "the worker ended")
+    assert answer_for_dead(supernode.settings.address, folder, audit, "the worker ended")
     reply = supernode.reply()
     assert reply.metadata.reply_to_message_id == asked
     assert (reply.error.code, reply.error.reason) == (
         ErrorCode.CLIENT_APP_CRASHED,
         "the worker ended",
     )
-    assert not answer_for_dead(supernode.settings.address, folder, "again")
+    assert not answer_for_dead(supernode.settings.address, folder, audit, "again")
+    (entry,) = AuditLog(audit).verify()
+    assert (entry.event, entry.details["message"]) == ("failed", "query.hello")
+    assert entry.details["reason"] == "the worker ended"
     buried.set()  # what it says now is too late, and its task is no longer its own
     thread.join(timeout=20)
     assert supernode.state.get_messages_legacy(is_reply=True) == []
@@ -212,12 +215,13 @@ def test_a_worker_that_died_before_it_had_the_message_is_answered_for(
 
     from clients import worker
 
-    folder = Path(supernode.settings.folder)
+    folder, audit = Path(supernode.settings.folder), Path(supernode.settings.audit)
     asked = supernode.send("query.hello", bundle)
     with worker._runtime(supernode.settings.address, folder) as (client, _):
         request = AcquireTaskRequest(supported_task_types=[TaskType.CLIENT_APP])
         Claim(client.AcquireTask(request).token).save(folder)
-    assert answer_for_dead(supernode.settings.address, folder, "the worker ended")
+    audit.write_text("{}\n")  # a log that takes nothing more is no reason for silence
+    assert answer_for_dead(supernode.settings.address, folder, audit, "the worker ended")
     assert supernode.reply().metadata.reply_to_message_id == asked
 
 

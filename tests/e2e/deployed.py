@@ -10,18 +10,27 @@ import signal
 import socket
 import subprocess
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 import yaml
 from launching import ROOT, Launched, Running, children, wait_until
 
+from clients.worker import release_node
 from data_adapters.base import open_adapter
 from edufed.bundle import PACKAGES
 from edufed.cli.control import is_up
 from edufed.cli.keys import add
 from edufed.cli.server import program
+from edufed.published import load_published
+from edufed.wire import Arrays
+
+#: What a SuperNode says when it has been let in.
+CONNECTED = "SuperNode ID"
 
 
 def install(folder: Path) -> Path:
@@ -62,7 +71,10 @@ class Recorder:
         try:
             far = socket.create_connection(("127.0.0.1", self.target))
         except OSError:
-            near.close()
+            # As a load balancer does whose server is away: the handshake ends before it begins.
+            with contextlib.suppress(OSError), near:
+                near.shutdown(socket.SHUT_WR)
+                near.recv(65536)
             return
         threading.Thread(target=self._pass_on, args=(near, far), daemon=True).start()
         self._pass_on(far, near)
@@ -89,6 +101,18 @@ class Finished:
     def report(self) -> dict[str, Any]:
         assert self.status == 0, self.text
         return json.loads((self.out / "report.json").read_text())
+
+    @property
+    def weights(self) -> Arrays:
+        """Return the weights of the model that came of it."""
+        return load_published(self.out / "model").weights
+
+
+def assert_same(one: Arrays, other: Arrays) -> None:
+    """Assert that two models are the same but for the order of a sum's terms."""
+    assert one.keys() == other.keys()
+    for name in one:
+        np.testing.assert_allclose(one[name], other[name], rtol=0, atol=1e-6)
 
 
 @dataclass
@@ -127,12 +151,19 @@ class Deployed(Launched):
         """Settings of a site."""
         return self.folder / f"{name}.yaml"
 
-    def change(self, name: str, part: str, **values: Any) -> None:
-        """Change a site's YAML; what the coordinator asks next is answered accordingly."""
-        content = yaml.safe_load(self.yaml(name).read_text())
-        content[part] = {**content.get(part, {}), **values}
+    @contextlib.contextmanager
+    def changed(self, name: str, **parts: Any) -> Iterator[None]:
+        """Change a site's YAML; what the coordinator asks meanwhile is answered accordingly."""
+        before = self.yaml(name).read_text()
+        self._write(name, yaml.safe_dump({**yaml.safe_load(before), **parts}))
+        try:
+            yield
+        finally:
+            self._write(name, before)
+
+    def _write(self, name: str, text: str) -> None:
         temporary = self.yaml(name).with_suffix(".new")
-        temporary.write_text(yaml.safe_dump(content))
+        temporary.write_text(text)
         os.replace(temporary, self.yaml(name))
 
     def state(self, name: str) -> Path:
@@ -199,6 +230,30 @@ class Deployed(Launched):
                 os.kill(pid, signal.SIGKILL)
         running.process.wait()
 
+    def expel(self, name: str) -> None:
+        """Have the coordinator know at once that a destroyed site is gone: not in a minute."""
+        keys = self.folder / "keys" / "sites" / name
+        node_id = int((self.state(name) / "run" / "node_id").read_text())
+        release_node(
+            f"127.0.0.1:{self.recorder.port}",
+            (keys / "ca.pem").read_bytes(),
+            keys / "node.key",
+            node_id,
+        )
+
+    def connections(self, name: str) -> int:
+        """How often a site was let in so far."""
+        return self.running(name).text().count(CONNECTED)
+
+    def wait_for_connection(self, name: str, more_than: int) -> None:
+        wait_until(lambda: self.connections(name) > more_than, 90, f"the return of {name}")
+
+    def come_back(self, name: str) -> None:
+        """Start a destroyed site, and wait until it is connected again."""
+        before = self.connections(name)
+        self.client(self.yaml(name))
+        self.wait_for_connection(name, before)
+
     def job_of(self, running: Running) -> str:
         """Id of the job that an `edufed run` submitted."""
         line = wait_until(
@@ -226,6 +281,9 @@ def provinces(path: Path, regions: int, learners: int) -> dict[str, dict[str, An
     return adapters
 
 
-def worker(running: Running) -> int:
-    """Process id of a site's worker."""
-    return running.child("clients.worker")
+def passed(site: Running, way: Literal["Receiv", "Send"], kind: str) -> int:
+    """How many messages of a kind a site's SuperNode has received or sent, to the last byte."""
+    lines = [line for line in site.text().splitlines() if line.startswith(" supernode")]
+    begun = f"{way}ing: {kind} message"
+    done = {"Receiv": "Received successfully", "Send": "Sent successfully"}[way]
+    return sum(begun in line and done in after for line, after in pairwise(lines))

@@ -6,33 +6,30 @@ a copy of EduFed that can be told to misbehave; told nothing, it does as the oth
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
 import shutil
 import signal
 import socket
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Literal, cast
 
-import numpy as np
 import pytest
 import yaml
-from deployed import Deployed, Finished, install, provinces, worker
+from deployed import Deployed, Finished, assert_same, descendants, install, passed, provinces
 from flwr.app import Message
 from flwr.serverapp import Grid
-from launching import Running, wait_until
+from launching import Running, command_line, wait_until
 from loopback import Loopback, flower_run
 
+from clients.audit import AuditLog
 from clients.store import Store
 from edufed.cli.status import status
 from edufed.config import compose_job
 from edufed.privacy.simulated import simulated_roster
 from edufed.private_files import private_folder
-from edufed.published import load_published
 from edufed.wire import Arrays
 from server.checkpoint import Checkpoint
 from server.federation import Federation
@@ -59,12 +56,12 @@ def train(site, job, meta, arrays):
     number = str(meta["model_round"] + 1)
     how = json.loads(told.read_text()).get(number) if told.exists() else None
     name = next((key for key in sorted(out) if key.startswith("mean/")), None)
-    if how == "sleep":
-        time.sleep(600)
-    elif how == "nan":
+    if how == "nan":
         out[name] = out[name] * np.nan
     elif how == "shape":
         out[name] = out[name][..., :-1]
+    while how == "wait" and number in json.loads(told.read_text()):
+        time.sleep(0.05)
     return said, out
 """
 
@@ -105,20 +102,10 @@ def simulated(federation: Deployed) -> Finished:
     )
 
 
-def weights(finished: Finished) -> Arrays:
-    return load_published(finished.out / "model").weights
-
-
-def assert_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> None:
-    assert one.keys() == other.keys()
-    for name in one:
-        np.testing.assert_allclose(one[name], other[name], rtol=0, atol=1e-6)
-
-
 def test_a_deployed_job_equals_the_simulated_one(
     undisturbed: Finished, simulated: Finished
 ) -> None:
-    assert_same(weights(undisturbed), weights(simulated))
+    assert_same(undisturbed.weights, simulated.weights)
     here, there = undisturbed.report, simulated.report
     for name in ("roc_auc", "pr_auc", "brier", "ece"):
         one, other = (report["metrics"]["federated"][name] for report in (here, there))
@@ -149,37 +136,6 @@ def test_no_field_of_a_learner_is_on_the_wire_in_clear(
         words |= {*kept["learner_id"].tolist(), *kept["course_id"].tolist()}
     assert len(words) > 500
     assert [word for word in sorted(words) if str(word).encode() in seen] == []
-
-
-def answered(site: Running, kind: str) -> int:
-    """How often a site's worker has answered a kind of question."""
-    return site.text().count(f"answered {kind} of run")
-
-
-def received(site: Running) -> int:
-    return site.text().count("Received successfully")
-
-
-def sent(site: Running) -> int:
-    return site.text().count("Sent successfully")
-
-
-@contextlib.contextmanager
-def halted(pid: int) -> Iterator[None]:
-    """Halt a process meanwhile; it may be killed before it goes on."""
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGCONT)
-
-
-def await_more(what: Any, site: Running, *arguments: Any, than: int) -> None:
-    end = time.monotonic() + 90
-    while what(site, *arguments) <= than:
-        assert time.monotonic() < end, (what.__name__, site.text()[-2000:])
-        time.sleep(0.01)
 
 
 def sites_by_round(running: Running) -> dict[int, int]:
@@ -217,100 +173,151 @@ def replay(federation: Deployed, folder: Path, absent: Mapping[int, str], rounds
     return outcome.weights
 
 
+def tell(federation: Deployed, name: str, rounds: Mapping[int, str]) -> None:
+    """Tell a doctored site what to do in which rounds of training; what it waits in ends."""
+    partial = federation.state(name) / "mischief.partial"
+    partial.write_text(json.dumps(rounds))
+    partial.replace(federation.state(name) / "mischief.json")
+
+
+def await_message(
+    site: Running, way: Literal["Receiv", "Send"], count: int, kind: str = "train.horizontal"
+) -> None:
+    """Wait until so many messages of a kind have reached a site, or left it."""
+    wait_until(lambda: passed(site, way, kind) >= count, 90, f"{way} {kind} {count}")
+    assert passed(site, way, kind) == count
+
+
 def test_sites_killed_before_and_after_their_update_drop_out_and_come_back(
     federation: Deployed, undisturbed: Finished, tmp_path: Path
 ) -> None:
-    rounds = 8
+    rounds = 6
     known = {site.name: site.node_id for site in status(federation.settings).sites}
-    early, late, other = (federation.running(SITES[number]) for number in (3, 0, 1))
-    sums = answered(early, "query.unmask") + 1
+    early, late, slow = SITES[3], SITES[0], SITES[2]
+    before = passed(federation.running(early), "Receiv", "train.horizontal")
+    sent = passed(federation.running(late), "Send", "train.horizontal")
+    tell(federation, early, {2: "wait"})
+    tell(federation, slow, {2: "wait", 4: "wait", 5: "wait"})
     running = federation.submit("killed", *JOB, f"scenario.rounds={rounds}", "scenario.patience=99")
-    # The first opened sum is the statistics'; the second that of round 1.
-    await_more(answered, early, "query.unmask", than=sums)
-    with halted(worker(early)):
-        await_more(received, early, than=received(early))
-        federation.destroy(early.name)
-    federation.client(federation.yaml(early.name))
-    # Back in a later round.
-    wait_until(
-        lambda: any(n > 2 and count == REGIONS for n, count in sites_by_round(running).items()),
-        120,
-        "its return",
-    )
-    # The other is killed when its update is in, and another site's is not: no sum is open yet.
-    await_more(answered, other, "query.unmask", than=answered(other, "query.unmask"))
-    with halted(worker(other)):
-        masked, out = answered(late, "train.horizontal"), sent(late)
-        await_more(answered, late, "train.horizontal", than=masked)
-        await_more(sent, late, than=out)
-        during = max(sites_by_round(running)) + 1
-        federation.destroy(late.name)
-    federation.client(federation.yaml(late.name))
+    # One is killed at work on its update, and back before the round's end.
+    await_message(federation.running(early), "Receiv", before + 2)
+    federation.destroy(early)
+    tell(federation, early, {})
+    federation.come_back(early)
+    tell(federation, slow, {4: "wait", 5: "wait"})
+    # Another when its update is in and that of a third is not: no sum is open yet.
+    await_message(federation.running(late), "Send", sent + 4)
+    federation.destroy(late)
+    federation.expel(late)
+    tell(federation, slow, {5: "wait"})
+    wait_until(lambda: 4 in sites_by_round(running), 90, "the end of round 4")
+    federation.come_back(late)
+    tell(federation, slow, {})
     finished = federation.finish(running)
     counts = sites_by_round(running)
-    assert counts[2] == REGIONS - 1
-    assert {**counts, during: REGIONS}[during] == REGIONS
-    assert set(counts.values()) == {REGIONS - 1, REGIONS}
-    left_out = {(entry["round"], entry["site"]) for entry in finished.report["exclusions"]}
-    assert (2, early.name) in left_out
-    assert {site for _, site in left_out} == {early.name, late.name}
-    assert all(entry["reason"] for entry in finished.report["exclusions"])
+    assert counts == {1: 4, 2: 3, 3: 4, 4: 4, 5: 3, 6: 4}
+    reasons = {
+        (entry["round"], entry["site"]): entry["reason"] for entry in finished.report["exclusions"]
+    }
+    # The update of the fourth round is in the sum, though its site was not there to open it.
+    assert reasons == dict.fromkeys([(2, early), (4, late), (5, late)], "the site is not connected")
+    assert len(finished.report["exclusions"]) == 3
     # Nobody is known by another name or number than before.
     federation.wait_for_sites(*SITES)
     assert {site.name: site.node_id for site in status(federation.settings).sites} == known
     # The survivors' sum is exact: the model is that of a run with these participants.
-    absent = {
-        number: early.name if number < during else late.name
-        for number, count in counts.items()
-        if count < REGIONS
-    }
-    assert_same(weights(finished), replay(federation, tmp_path / "replay", absent, rounds))
+    model = replay(federation, tmp_path / "replay", {2: early, 5: late}, rounds)
+    assert_same(finished.weights, model)
+
+
+def cut_off(federation: Deployed, name: str, kill: Callable[[], None]) -> tuple[Running, str]:
+    """Submit a job, and do away with something in the second round; return the job and its id."""
+    federation.wait_for_sites(*SITES)
+    site = federation.running(DOCTORED[0])
+    seen = passed(site, "Receiv", "train.horizontal")
+    tell(federation, DOCTORED[0], {2: "wait"})
+    running = federation.submit(name, *JOB)
+    job = federation.job_of(running)
+    await_message(site, "Receiv", seen + 2)
+    kill()
+    tell(federation, DOCTORED[0], {})
+    return running, job
+
+
+def resume(federation: Deployed, job: str, name: str) -> Finished:
+    command = ("run", f"resume={job}", "federation=deployment")
+    settings = ("federation.settings=coordinator.yaml", f"out={name}")
+    return federation.finish(federation.edufed(*command, *settings, name=name))
+
+
+def assert_went_on(federation: Deployed, finished: Finished, undisturbed: Finished) -> None:
+    """The job went on after its first round, and ended as one that nothing happens to."""
+    assert "going on after round 1" in finished.text
+    assert_same(finished.weights, undisturbed.weights)
+    assert finished.report["metrics"] == undisturbed.report["metrics"]
+    assert [r["round"] for r in finished.report["rounds"]] == [1, 2, 3]
+    job = finished.report["job"]["id"]
+    assert not list((federation.settings.jobs / job).glob("checkpoint*"))
+
+
+def supernodes_ended(federation: Deployed, name: str) -> int:
+    return federation.running(name).text().count("supernode ended")
 
 
 def test_a_coordinator_killed_within_a_round_goes_on_with_the_job(
     federation: Deployed, undisturbed: Finished
 ) -> None:
-    federation.wait_for_sites(*SITES)
-    site = federation.running(SITES[1])
-    sums = answered(site, "query.unmask") + 1
-    running = federation.submit("cut", *JOB)
-    job = federation.job_of(running)
-    await_more(answered, site, "query.unmask", than=sums)
-    await_more(received, site, than=received(site))
-    federation.destroy("server")
+    connections = {name: federation.connections(name) for name in SITES}
+    ends = {name: supernodes_ended(federation, name) for name in SITES}
+    running, job = cut_off(federation, "cut", lambda: federation.destroy("server"))
     wait_until(lambda: "does not answer" in running.text(), 60, "noticing")
     running.process.send_signal(signal.SIGINT)
     assert running.process.wait(30) == 130
     assert f"edufed stop {job}" in running.text()
     assert not (federation.folder / "cut" / "report.json").exists()
+    # No SuperNode survives a handshake that is cut off; each is started until it is let in.
+    for name, before in ends.items():
+        wait_until(
+            lambda name=name, before=before: supernodes_ended(federation, name) > before,
+            60,
+            "the end of a SuperNode",
+        )
     federation.server()
-    resumed = federation.edufed(
-        "run",
-        *(f"resume={job}", "federation=deployment", "federation.settings=coordinator.yaml"),
-        "out=resumed",
-        name="resumed",
-    )
-    finished = federation.finish(resumed)
+    for name in SITES:
+        federation.wait_for_connection(name, connections[name])
+    finished = resume(federation, job, "resumed")
     assert finished.report["job"]["id"] == job
-    assert "going on after round 1" in finished.text
-    assert_same(weights(finished), weights(undisturbed))
-    assert finished.report["metrics"] == undisturbed.report["metrics"]
-    assert [r["round"] for r in finished.report["rounds"]] == [1, 2, 3]
-    assert not list((federation.settings.jobs / job).glob("checkpoint*"))
+    assert_went_on(federation, finished, undisturbed)
+
+
+def test_a_serverapp_killed_within_a_round_is_reported_and_goes_on_on_request(
+    federation: Deployed, undisturbed: Finished
+) -> None:
+    server = federation.running("server").process.pid
+
+    def kill() -> None:
+        (app,) = [pid for pid in descendants(server) if "flwr-serverapp" in command_line(pid)]
+        os.kill(app, signal.SIGKILL)
+
+    running, job = cut_off(federation, "beheaded", kill)
+    ended = federation.finish(running)
+    assert ended.status == 1
+    assert "Traceback" not in ended.text
+    assert f"job {job} ended without a report; go on with it by edufed run" in ended.text
+    assert_went_on(federation, resume(federation, job, "regrown"), undisturbed)
 
 
 def test_updates_that_cannot_be_used_and_sites_that_sleep_are_left_out_by_name(
     federation: Deployed, undisturbed: Finished
 ) -> None:
     federation.wait_for_sites(*SITES)
-    told = {SITES[2]: {"1": "nan"}, SITES[3]: {"1": "shape", "2": "sleep"}}
-    for name, rounds in told.items():
-        (federation.state(name) / "mischief.json").write_text(json.dumps(rounds))
+    tell(federation, SITES[2], {1: "nan"})
+    tell(federation, SITES[3], {1: "shape", 2: "wait"})
     finished = federation.finish(
         federation.submit("mischief", *JOB, "privacy=none", "scenario.round_timeout_s=20")
     )
-    for name in told:
-        (federation.state(name) / "mischief.json").unlink()
+    for name in DOCTORED:
+        tell(federation, name, {})
     reasons = {
         (entry["round"], entry["site"]): entry["reason"] for entry in finished.report["exclusions"]
     }
@@ -320,31 +327,39 @@ def test_updates_that_cannot_be_used_and_sites_that_sleep_are_left_out_by_name(
     assert sites_by_round(federation.running("mischief")) == {1: 2, 2: 3, 3: 4}
     assert len(reasons) == 3
     assert "too late for the coordinator" in federation.running(SITES[3]).text()
+    log = AuditLog(federation.state(SITES[3]) / "audit.jsonl").verify()
+    assert "the site took longer than the coordinator waits" in {
+        entry.details["reason"] for entry in log if entry.event == "failed"
+    }
 
 
-def test_a_site_that_refuses_and_one_with_a_damaged_file_are_named(
+def test_sites_that_refuse_lie_or_have_a_damaged_file_are_named(
     federation: Deployed, undisturbed: Finished
 ) -> None:
     federation.wait_for_sites(*SITES)
-    federation.change(SITES[2], "policy", min_learners=100_000)
-    # Another policy has the file read again that the worker holds in memory.
-    federation.change(SITES[3], "policy", min_learners=2)
     (cache,) = (federation.state(SITES[3]) / "features").glob("*.npz")
     whole = cache.read_bytes()
-    cache.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-    finished = federation.finish(
-        federation.submit("fewer", *JOB, "privacy=none", "scenario.rounds=1")
-    )
-    cache.write_bytes(whole)
-    for name in SITES[2:]:
-        federation.change(name, "policy", min_learners=10)
+    with (
+        federation.changed(SITES[1], name=SITES[0]),
+        federation.changed(SITES[2], policy={"min_learners": 100_000}),
+        # Another policy has the file read again that the worker holds in memory.
+        federation.changed(SITES[3], policy={"min_learners": 2}),
+    ):
+        cache.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+        try:
+            settings = ("privacy=none", "scenario.rounds=1", "scenario.min_sites=1")
+            finished = federation.finish(federation.submit("fewer", *JOB, *settings))
+        finally:
+            cache.write_bytes(whole)
     (refusal,) = finished.report["refusals"]
     assert refusal["site"] == SITES[2]
     assert "policy.min_learners is 100000" in refusal["reason"]
-    (left_out,) = finished.report["exclusions"]
-    assert left_out["site"] == SITES[3]
-    assert re.search(rf"{cache.name} is damaged; delete it", left_out["reason"])
-    assert [site["site"] for site in finished.report["sites"]] == list(SITES[:2])
+    reasons = {entry["site"]: entry["reason"] for entry in finished.report["exclusions"]}
+    assert reasons.keys() == {SITES[1], SITES[3]}
+    # A site's name is that of its key, whatever it says.
+    assert reasons[SITES[1]] == f"it calls itself '{SITES[0]}'"
+    assert re.search(rf"{cache.name} is damaged; delete it", reasons[SITES[3]])
+    assert [site["site"] for site in finished.report["sites"]] == [SITES[0]]
     assert f"site {SITES[2]} refused: policy.min_learners" in finished.text
 
 

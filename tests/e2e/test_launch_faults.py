@@ -51,7 +51,7 @@ def test_a_killed_supernode_comes_back_as_the_same_node(federation: Launched) ->
     received, connected = (north.text().count(what) for what in (RECEIVED, CONNECTED))
     federation.start("killed", step("query.slow", 50, seconds=4), sites=2)
     wait_until(lambda: north.text().count(RECEIVED) > received, what="message")
-    os.kill(north.child("flower-supernode"), signal.SIGKILL)
+    os.kill(north.child("clients.supernode"), signal.SIGKILL)
     (taken,) = wait_until(lambda: federation.answers("killed"), 60, "the end of the job")
     assert "Node Unavailable" in taken["answers"]["north"]["error"], "said, and not waited for"
     assert taken["answers"]["south"]["site"] == "south"

@@ -55,6 +55,8 @@ def test_audit_verify_by_command(tmp_path: Path, capsys: pytest.CaptureFixture[s
     head = log.append("answered", {"run": "1"}).hash
     log.append("answered", {"run": "2"})
     audit.command([f"site={site}", f"head={head}"])
+    with pytest.raises(SettingsError, match="64 digits"):
+        audit.command([f"site={site}", "head=noted.txt"])
     none, whole = capsys.readouterr().out.splitlines()
     assert none.endswith("no entries")
     assert "2 entries, whole; head=" in whole

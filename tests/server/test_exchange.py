@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import time
+from collections.abc import Iterable
+
 import numpy as np
-from flwr.app import Error, RecordDict
+from flwr.app import Error, Message, RecordDict
+from flwr.common.constant import ErrorCode
 from memory_grid import MemoryGrid, says
 
 from edufed.wire import pack, size
@@ -17,6 +21,8 @@ def test_answers_failures_refusals_and_silence_are_told_apart() -> None:
             4: lambda *_: None,
             5: lambda *_: Error(code=1, reason="worse\nand a record"),
             6: lambda *_: RecordDict({}),
+            7: lambda *_: Error(code=ErrorCode.NODE_UNAVAILABLE, reason="Error: Node Unavailable"),
+            8: lambda *_: Error(code=ErrorCode.MESSAGE_UNAVAILABLE, reason="Error: Message"),
         }
     )
     outcome = exchange(grid, "query.hello", dict.fromkeys(grid.nodes, pack({"a": 1})), 0.2)
@@ -28,8 +34,22 @@ def test_answers_failures_refusals_and_silence_are_told_apart() -> None:
     assert outcome.failures[4] == "no answer within 0.2 s"
     assert outcome.failures[5] == "the site's process failed: worse"
     assert outcome.failures[6].startswith("not a message of ours")
-    assert outcome.silent == {4, 5}
-    assert outcome.messages == 6 + 5
+    assert outcome.failures[7] == "the site is not connected"
+    assert outcome.failures[8] == "its answer was lost on the way"
+    assert outcome.silent == {4, 5, 7, 8}
+    assert outcome.messages == 8 + 7
+
+
+def test_a_message_that_has_expired_is_one_without_an_answer() -> None:
+    class Expiring(MemoryGrid):
+        def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
+            time.sleep(0.3)
+            return super().pull_messages(message_ids)
+
+    expired = Error(code=ErrorCode.MESSAGE_UNAVAILABLE, reason="Error: Message Unavailable")
+    outcome = exchange(Expiring({1: lambda *_: expired}), "query.hello", {1: pack({})}, 0.2)
+    assert outcome.failures == {1: "no answer within 0.2 s"}
+    assert outcome.silent == {1}
 
 
 def test_bytes_are_counted_by_message_though_content_is_shared() -> None:

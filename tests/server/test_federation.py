@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from memory_grid import MemoryGrid, Node, greets, says
+from memory_grid import Answer, MemoryGrid, Node, greets, says
 
 from edufed.config import compose_job
+from edufed.wire import pack, unpack
 from server.federation import Federation, JobError, TooFewError
 from server.progress import Step
 
@@ -48,3 +51,49 @@ def test_silence_may_pass_so_it_may_be_tried_again() -> None:
     some, _ = federation({1: greets("a"), 2: lambda *_: None})
     with pytest.raises(TooFewError, match="1 of 2 sites answered"):
         some.greet()
+
+
+def test_a_refusal_is_told_once_until_it_is_taken_back() -> None:
+    closed = says("b", "refused", reason="policy.hours are 08:00-18:00, and it is Fri 18:00 there")
+    nodes = {1: greets("a"), 2: greets("b"), 3: greets("c")}
+    some, steps = federation(nodes)
+    some.greet()
+
+    def ask(number: int) -> None:
+        some.ask("train.horizontal", {}, lambda _: {}, number)
+
+    for number, open_now in enumerate([True, False, False, True, False], start=1):
+        nodes[2] = greets("b") if open_now else closed
+        ask(number)
+    assert [(entry["round"], entry["site"]) for entry in some.refusals] == [(2, "b"), (5, "b")]
+    assert some.exclusions == []
+    told = [step.text for step in steps if step.phase in ("refusal", "return")]
+    assert [text[:20] for text in told] == [
+        "site b refused: poli",
+        "site b takes part ag",
+        "site b refused: poli",
+    ]
+
+
+def test_a_site_is_left_out_of_a_round_once_though_it_was_asked_twice() -> None:
+    nodes = {1: greets("a"), 2: greets("b"), 3: greets("c")}
+    some, _ = federation(nodes)
+    some.greet()
+    nodes[3] = says("c", "failed", reason="disk full")
+    for kind in ("train.horizontal", "query.unmask"):
+        some.ask(kind, {}, lambda _: {}, 1)
+    assert some.exclusions == [{"round": 1, "site": "c", "reason": "disk full"}]
+
+
+def test_what_a_site_says_of_another_is_not_taken() -> None:
+    quality = {"site": "b", "rows": 0, "rejected": 0, "reasons": {}}
+
+    def lies(kind: str, meta: dict[str, Any]) -> Answer:
+        said, _ = unpack(greets("c")(kind, meta))
+        return pack({**said, "quality": quality})
+
+    some, _ = federation({1: greets("a"), 2: greets("b"), 3: lies})
+    assert list(some.greet()) == ["a", "b"]
+    (left_out,) = some.exclusions
+    assert left_out["site"] == "c"
+    assert "quality is another site's" in left_out["reason"]

@@ -13,17 +13,17 @@ ORDER = 90
 def blocks(report: Report, words: Words) -> list[Block]:
     """One table of refusals and one of exclusions."""
     made: list[Block] = []
+    head = [words("round"), words("site"), words("reason")]
     if report.refusals:
-        rows = [[entry.site, entry.reason or DASH] for entry in report.refusals]
+        rows = [[count(entry.round), entry.site, entry.reason or DASH] for entry in report.refusals]
         made += [
             Prose(words("refusals.lead")),
-            Table(words("refusals"), [words("site"), words("reason")], rows, texts=2),
+            Table(words("refusals"), head, rows, texts=3),
         ]
     if report.exclusions:
         rows = [
             [count(entry.round), entry.site, entry.reason or DASH] for entry in report.exclusions
         ]
-        head = [words("round"), words("site"), words("reason")]
         made += [
             Prose(words("exclusions.lead")),
             Table(words("exclusions"), head, rows, texts=3, folded=len(rows) > 20),
