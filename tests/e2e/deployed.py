@@ -214,7 +214,7 @@ class Deployed(Launched):
             name=name,
         )
 
-    def finish(self, running: Running, timeout_s: float = 240.0) -> Finished:
+    def finish(self, running: Running, timeout_s: float = 400.0) -> Finished:
         """Wait for an `edufed run` to end."""
         status = running.process.wait(timeout_s)
         return Finished(status, running.text(), self.folder / running.name)
@@ -246,7 +246,7 @@ class Deployed(Launched):
         return self.running(name).text().count(CONNECTED)
 
     def wait_for_connection(self, name: str, more_than: int) -> None:
-        wait_until(lambda: self.connections(name) > more_than, 90, f"the return of {name}")
+        wait_until(lambda: self.connections(name) > more_than, 180, f"the return of {name}")
 
     def come_back(self, name: str) -> None:
         """Start a destroyed site, and wait until it is connected again."""
