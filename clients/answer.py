@@ -19,6 +19,7 @@ from flwr.app import Context, Message, RecordDict
 from clients.audit import FILE_NAME, AuditError, AuditLog
 from clients.policy import PolicyRefusalError, enforce
 from clients.site import Site, open_site, real_site
+from clients.steps import StepError
 from clients.store import StoreError
 from edufed.config import Job, SettingsError
 from edufed.config.compose import check_job
@@ -72,6 +73,7 @@ def answer(message: Message, context: Context, handler: Handler) -> Message:
         RangeError,
         SecAggError,
         SettingsError,
+        StepError,
         StoreError,
         TrainingError,
         WireError,

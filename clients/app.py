@@ -73,6 +73,22 @@ def evaluate_horizontal(message: Message, context: Context) -> Message:
     return answer(message, context, horizontal.evaluate)
 
 
+@app.query("align")
+def align(message: Message, context: Context) -> Message:
+    """Take one step of finding, with other platforms, which learners they share."""
+    from clients import vertical
+
+    return answer(message, context, vertical.align)
+
+
+@app.train("vertical")
+def train_vertical(message: Message, context: Context) -> Message:
+    """Take one step of training with other platforms, by sealed letters."""
+    from clients import vertical
+
+    return answer(message, context, vertical.train)
+
+
 @app.query("publish")
 def publish(message: Message, context: Context) -> Message:
     """Keep the finished model at this site, with what only this site has."""

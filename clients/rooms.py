@@ -1,4 +1,4 @@
-"""Which module answers a question whose answer depends on the job's task."""
+"""Which module answers a question whose answer depends on what serves the job."""
 
 from __future__ import annotations
 
@@ -11,26 +11,28 @@ from clients.site import Site
 from edufed.config import Job, SettingsError
 from edufed.wire import Arrays
 
-#: Task -> module with a function `hello`.
+#: `Job.service` -> module with a function `hello`.
 HELLO = {
     "early_warning": "clients.horizontal",
+    "vertical/early_warning": "clients.vertical",
 }
-#: Task -> module with a function `publish`; tasks that leave sites no model are not here.
+#: The same -> module with a function `publish`; tasks that leave sites no model are not here.
 PUBLISH = {
     "early_warning": "clients.publish",
+    "vertical/early_warning": "clients.vertical",
 }
 
 
 def by_task(modules: Mapping[str, str], name: str) -> Handler:
-    """Return a handler that calls function `name` of the module for the job's task."""
+    """Return a handler that calls function `name` of the module for the job."""
 
     def handler(
         site: Site, job: Job, meta: dict[str, Any], arrays: Arrays
     ) -> tuple[dict[str, Any], Arrays]:
-        task = job.task.name
-        if task not in modules:
-            raise SettingsError(f"task={task} has no {name}; choose one of {', '.join(modules)}")
-        answer: Handler = getattr(import_module(modules[task]), name)
+        service = job.service
+        if service not in modules:
+            raise SettingsError(f"task={service} has no {name}; choose one of {', '.join(modules)}")
+        answer: Handler = getattr(import_module(modules[service]), name)
         return answer(site, job, meta, arrays)
 
     return handler

@@ -7,7 +7,7 @@ is left out with a reason, and no code further on meets it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
@@ -24,15 +24,13 @@ class Quality(BaseModel):
     reasons: dict[str, Count]
 
 
-class Hello(BaseModel):
-    """Who takes part, and with what."""
+class Greeting(BaseModel):
+    """Who takes part, and with how many rows."""
 
     site: str
-    courses: list[str]
     n_train: Count
     n_valid: Count
     n_test: Count
-    missing: list[str]
     quality: Quality
     seconds_features: float
 
@@ -41,6 +39,29 @@ class Hello(BaseModel):
         if self.quality.site != self.site:
             raise ValueError("quality is another site's")
         return self
+
+
+class Hello(Greeting):
+    """A site with the federation's schema."""
+
+    courses: list[str]
+    missing: list[str]
+
+
+class VerticalHello(Greeting):
+    """A platform with columns of its own."""
+
+    role: Literal["label", "feature"]
+    features: Annotated[int, Field(ge=1)]
+    learners: Count
+
+
+class Aligned(BaseModel):
+    """How many rows the label party shares, or how many of them a feature party has."""
+
+    rows: Count | None = None
+    left_out: Count | None = None
+    present: Count | None = None
 
 
 class Scores(BaseModel):
@@ -59,6 +80,38 @@ class OwnScores(BaseModel):
 
     federated: Scores
     local: Scores | None = None
+
+
+class Progressed(BaseModel):
+    """What the label party says of a round."""
+
+    round: Count
+    step: bool
+    loss: float
+    roc_auc: Score | None
+    parties: list[str]
+    stopped_by: str | None
+
+
+class Curve(BaseModel):
+    """Calibration and caseload, as columns of few numbers."""
+
+    calibration: dict[str, list[float]]
+    caseload: dict[str, list[float]]
+
+
+class TogetherAndAlone(BaseModel):
+    """Scores of the joint model, and of the label party's own."""
+
+    federated: Scores
+    alone: Scores
+
+
+class Ended(Progressed):
+    """What it says at the end."""
+
+    metrics: TogetherAndAlone
+    curves: dict[Literal["federated", "alone"], Curve]
 
 
 class Evaluation(BaseModel):

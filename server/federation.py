@@ -11,7 +11,7 @@ from flwr.serverapp import Grid
 
 from edufed.config import Job
 from edufed.wire import Arrays, pack
-from server.answers import Hello, fault
+from server.answers import Greeting, Hello, fault
 from server.exchange import Exchange, Reply, exchange
 from server.progress import Progress, Step
 
@@ -99,13 +99,15 @@ class Federation:
                 )
             time.sleep(CONNECT_POLL_S)
 
-    def greet(self, resumed: bool = False) -> dict[str, Reply]:
+    def greet(self, resumed: bool = False, form: type[Greeting] = Hello) -> dict[str, Reply]:
         """Ask all connected nodes `hello`; those that answer are the job's sites from now on.
 
         Parameters
         ----------
         resumed : bool
             The job goes on after it was cut off: sites keep what they have of it.
+        form : type, optional
+            What a site must say; other answers are left out.
 
         Raises
         ------
@@ -120,7 +122,7 @@ class Federation:
         answers: dict[str, Reply] = {}
         for node, reply in sorted(outcome.replies.items()):
             site = str(reply.meta.get("site"))
-            problem = fault(Hello, reply.meta)
+            problem = fault(form, reply.meta)
             if site != names.get(node, site):
                 problem = f"it calls itself {site!r}"
             elif site in answers:

@@ -1,4 +1,4 @@
-"""What a job is run, reported and published by: one entry for each task."""
+"""What a job is run, reported and published by: one entry for each task and scenario."""
 
 from __future__ import annotations
 
@@ -57,10 +57,10 @@ def service_of(job: Job) -> Service:
     JobError
         Nothing does.
     """
-    task = job.task.name
-    if task not in _SERVICES:
-        raise JobError(f"task={task} is served by nothing; choose one of {', '.join(_SERVICES)}")
-    return _SERVICES[task]()
+    name = job.service
+    if name not in _SERVICES:
+        raise JobError(f"task={name} is served by nothing; choose one of {', '.join(_SERVICES)}")
+    return _SERVICES[name]()
 
 
 def _early_warning() -> Service:
@@ -71,7 +71,15 @@ def _early_warning() -> Service:
     return Service(run, build_report, hand_over)
 
 
-#: Task -> what imports and returns its service.
+def _vertical_early_warning() -> Service:
+    from server.report.vertical import build_report
+    from server.strategies.vertical import run
+
+    return Service(run, build_report, None)  # each party keeps a part of the model of its own
+
+
+#: `Job.service` -> what imports and returns its service.
 _SERVICES: dict[str, Callable[[], Service]] = {
     "early_warning": _early_warning,
+    "vertical/early_warning": _vertical_early_warning,
 }

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -11,7 +13,6 @@ from edufed.cli.engine import Engine
 from edufed.cli.show import print_results, showing
 from edufed.cli.simulate import simulate
 from edufed.config import Job, simulated_sites
-from edufed.config.job import EarlyWarningSettings
 from server.app import Finished
 from server.progress import Progress, Step
 from server.report.horizontal import Summary
@@ -28,9 +29,8 @@ def carry_out(job: Job, engine: Engine) -> None:
     console = Console(stderr=True)
     with showing(console) as progress:
         finished = simulate(job, engine, progress)
-        pooled = None
-        if job.research and isinstance(job.task, EarlyWarningSettings):
-            pooled = _pooled(job, finished, progress)
+        baseline = _BASELINES.get(job.service) if job.research else None
+        pooled = baseline(job, finished, progress) if baseline is not None else None
     # Drawing is imported with the report alone: matplotlib takes a second.
     from server.report.write import write_report
 
@@ -55,3 +55,21 @@ def _pooled(job: Job, finished: Finished, progress: Progress) -> dict[str, Summa
     scores = pooled_scores(job, sites)
     finished.outcome.phases.append(("pooled", time.monotonic() - started))
     return scores
+
+
+def _pooled_vertical(job: Job, finished: Finished, progress: Progress) -> dict[str, Any]:
+    from clients.vertical_pooled import pooled_vertical
+
+    progress(Step("pooled", "baseline: one model on all parties' columns together"))
+    started = time.monotonic()
+    sites = [site for site in simulated_sites(job) if site.name in finished.outcome.aligned]
+    found = pooled_vertical(job, sites)
+    finished.outcome.phases.append(("pooled", time.monotonic() - started))
+    return found
+
+
+#: `Job.service` -> what trains the pooled baseline, where there is one.
+_BASELINES: dict[str, Callable[[Job, Finished, Progress], Any]] = {
+    "early_warning": _pooled,
+    "vertical/early_warning": _pooled_vertical,
+}

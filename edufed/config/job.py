@@ -301,6 +301,13 @@ class Job(Settings):
         return self.task
 
     @property
+    def service(self) -> str:
+        """What serves the job: its task, with the scenario before it where that decides too."""
+        if isinstance(self.scenario, VerticalSettings):
+            return f"{self.scenario.name}/{self.task.name}"
+        return self.task.name
+
+    @property
     def local_training(self) -> LocalTraining:
         """How a site trains within a round; every strategy of scenario=horizontal says it."""
         assert isinstance(self.strategy, LocalTraining)

@@ -18,11 +18,26 @@ The penalty of a step takes three products of the feature parties' vectors, summ
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
 from edufed.vertical.logistic import Array, log_loss, residual
 from edufed.vertical.subspace import search
+
+#: Arrays of a block's state, by name: what carries it over a restart.
+State = Mapping[str, Array]
+#: A Cholesky factor, as SciPy gives it.
+Factor = tuple[Array, bool]
+
+
+def bound_hessian(features: Array, ridge: float) -> Factor:
+    """Factorise X'X/(4n) + ridge, the bound of a block's Hessian, for X of shape (n, columns)."""
+    rows, columns = features.shape
+    factor: Any = cho_factor(features.T @ features / (4 * rows) + ridge * np.eye(columns))
+    return factor[0], bool(factor[1])
 
 
 class FeatureBlock:
@@ -34,39 +49,57 @@ class FeatureBlock:
         Standardised; zero where the party lacks the learner.
     labels : int
     ridge : float
+    bound : Factor, optional
+        `bound_hessian` of the same, where it is known already.
+    state : mapping, optional
+        `state` of an earlier object, to go on after a restart.
 
     Attributes
     ----------
     weights : shape (columns, labels)
+    direction : shape (columns, labels)
+        The last one proposed.
     """
 
-    def __init__(self, features: Array, labels: int, ridge: float) -> None:
-        rows, columns = features.shape
+    def __init__(
+        self,
+        features: Array,
+        labels: int,
+        ridge: float,
+        bound: Factor | None = None,
+        state: State | None = None,
+    ) -> None:
+        columns = features.shape[1]
         self._features = features
         self._ridge = ridge
-        bound = features.T @ features / (4 * rows) + ridge * np.eye(columns)
-        self._bound = cho_factor(bound)
-        self.weights = np.zeros((columns, labels))
-        self._direction = np.zeros((columns, labels))
-        self._step = np.zeros((columns, labels))
+        self._bound = bound or bound_hessian(features, ridge)
+        self.weights, self.direction, self._step = np.zeros((3, columns, labels))
+        if state is not None:
+            self.weights, self.direction = state["weights"], state["direction"]
+            self._step = state["step"]
+
+    @property
+    def state(self) -> dict[str, Array]:
+        """Everything that must outlast the object; it tells the block."""
+        return {"weights": self.weights, "direction": self.direction, "step": self._step}
 
     def propose(self, gradient: Array) -> Array:
         """Turn Xᵀr, shape (columns, labels), into a direction: its scores, (rows, labels)."""
         slope = gradient / len(self._features) + self._ridge * self.weights
-        self._direction = -np.asarray(cho_solve(self._bound, slope))
-        return self._features @ self._direction
+        self.direction = -np.asarray(cho_solve(self._bound, slope))
+        return self._features @ self.direction
 
     def pulls(self) -> Array:
         """This party's part in how the penalty changes along directions, shape (3, labels).
 
         Ridge times weights by direction, direction by direction, direction by last step.
         """
-        w, d, s = self.weights, self._direction, self._step
+        w, d, s = self.weights, self.direction, self._step
         return self._ridge * np.stack([(a * b).sum(axis=0) for a, b in [(w, d), (d, d), (d, s)]])
 
     def move(self, lengths: Array) -> None:
         """Take the step that the label party chose: `lengths` of shape (2, labels)."""
-        self._step = lengths[0] * self._direction + lengths[1] * self._step
+        self._step = lengths[0] * self.direction + lengths[1] * self._step
         self.weights = self.weights + self._step
 
     def scores(self, features: Array) -> Array:
@@ -85,6 +118,8 @@ class LabelBlock:
     targets : shape (rows, labels)
         0 or 1.
     ridge : float
+    state : mapping, optional
+        `state` of an earlier object, to go on after a restart.
 
     Attributes
     ----------
@@ -94,7 +129,9 @@ class LabelBlock:
         Loss and penalty as it stands.
     """
 
-    def __init__(self, features: Array, targets: Array, ridge: float) -> None:
+    def __init__(
+        self, features: Array, targets: Array, ridge: float, state: State | None = None
+    ) -> None:
         rows, columns = features.shape
         self._features = np.column_stack([features, np.ones(rows)])
         self._targets = targets
@@ -105,7 +142,23 @@ class LabelBlock:
         # Ridge times the feature parties' weights by weights, by last step, last step by itself.
         self._ww, self._ws, self._ss = np.zeros((3, targets.shape[1]))
         self.objective = np.zeros(targets.shape[1])
+        if state is not None:
+            self.weights, self.objective = state["weights"], state["objective"]
+            self._others, self._step = state["others"], state["step"]
+            self._ww, self._ws, self._ss = state["penalties"]
+            return
         self.search(np.zeros(targets.shape), np.zeros((3, targets.shape[1])))
+
+    @property
+    def state(self) -> dict[str, Array]:
+        """Everything that must outlast the object; it tells the others' scores."""
+        return {
+            "weights": self.weights,
+            "objective": self.objective,
+            "others": self._others,
+            "step": self._step,
+            "penalties": np.stack([self._ww, self._ws, self._ss]),
+        }
 
     @property
     def total(self) -> Array:

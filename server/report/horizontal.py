@@ -45,13 +45,13 @@ def build_report(
     worst = min(ranked, key=lambda s: s["federated"]["roc_auc"], default=None)
     return Report.model_validate(
         {
-            "job": _job(job),
+            "job": job_part(job),
             "metrics": {
                 "federated": federated,
                 "pooled": in_pool,
                 "local": _mean(local) if local else None,
             },
-            "delta": _delta(federated, in_pool),
+            "delta": delta_of(federated, in_pool),
             "sites": sites,
             "rounds": [
                 {
@@ -106,7 +106,8 @@ def _privacy(job: Job, outcome: Outcome) -> dict[str, Any]:
     return {"secagg": secagg, "he": outcome.encrypted, "dp": None, "ledger": []}
 
 
-def _job(job: Job) -> dict[str, Any]:
+def job_part(job: Job) -> dict[str, Any]:
+    """Say what was asked for."""
     return {
         "id": job.id,
         "scenario": job.scenario.name,
@@ -141,13 +142,15 @@ def _mean(metrics: list[Metrics]) -> dict[str, float | None]:
     return means
 
 
-def _delta(federated: Metrics, pooled: Metrics | None) -> dict[str, float | None] | None:
+def delta_of(
+    federated: Mapping[str, Any], pooled: Mapping[str, Any] | None
+) -> dict[str, float | None] | None:
     """Precision loss: the distance from the pooled model on the same test learners."""
     if pooled is None:
         return None
     delta: dict[str, float | None] = {}
     for score in SCORES:
-        ours, theirs = federated[score], pooled[score]  # type: ignore[literal-required]
+        ours, theirs = federated[score], pooled[score]
         delta[score] = abs(ours - theirs) if ours is not None and theirs is not None else None
     return delta
 
@@ -161,7 +164,7 @@ def _curves(outcome: Outcome, pooled: Mapping[str, Summary] | None) -> dict[str,
             for name, summary in by_training.items()
         },
         "caseload": {
-            name: None if summary is None else _points(caseload_curve(summary))
+            name: None if summary is None else points(caseload_curve(summary))
             for name, summary in {**by_training, "rule": outcome.summaries["rule"]}.items()
         },
     }
@@ -171,10 +174,10 @@ def _calibration(summary: Summary) -> list[dict[str, float]]:
     curve = calibration_curve(summary)
     # A group's border may fall inside a bin, which is then shared out: counts are not whole.
     whole = [float(round(n)) for n in curve["learners"]]
-    return _points({"predicted": curve["risk"], "observed": curve["observed"], "n": whole})
+    return points({"predicted": curve["risk"], "observed": curve["observed"], "n": whole})
 
 
-def _points(curve: Mapping[str, list[float]]) -> list[dict[str, float]]:
+def points(curve: Mapping[str, list[float]]) -> list[dict[str, float]]:
     """Turn a curve's columns into its points."""
     return [dict(zip(curve, values, strict=True)) for values in zip(*curve.values(), strict=True)]
 

@@ -1,0 +1,312 @@
+"""Vertical federation, the site's half. The coordinator's: `server/strategies/vertical.py`.
+
+`hello` (who takes part, with how many columns), `align` (four messages: private set intersection,
+and at its end the first product), `train` (a round: one message to and from the label party, one
+to and from all feature parties), `publish` (each party keeps its own block of the model).
+
+What one party tells another is sealed between the two (`clients/parties.py`): the coordinator hands
+letters on. `clients/vertical_label.py` and `clients/vertical_feature.py` say what is in them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from clients.block import Block, save_block
+from clients.calibration import fit_calibration
+from clients.parties import ALIGN_STEPS, Parties, Parts, read_letters, write_letters
+from clients.platform import TEST, TRAIN, VALID, Columns, Rows, identifiers
+from clients.site import Site
+from clients.split import check_trainable, split
+from clients.steps import POST, StepError, as_array, forget_steps, take_step
+from clients.vertical_feature import FeatureSide
+from clients.vertical_label import LabelSide
+from edufed.config.job import Job
+from edufed.config.site import SiteSettings
+from edufed.metrics import calibration_curve, caseload_curve, metrics_from_summary, score_summary
+from edufed.privacy.channels import ChannelError
+from edufed.privacy.post import PostError, bundle
+from edufed.privacy.products import ProductError
+from edufed.privacy.psi import Alignment, PsiError
+from edufed.vertical import probability
+from edufed.vertical.sums import SumError
+from edufed.wire import Arrays, prefixed, unprefixed
+
+Answer = tuple[dict[str, Any], Arrays]
+Array = npt.NDArray[np.float64]
+
+#: Names of parts of letters.
+BEGIN, ANSWER, ROUND, END = "begin", "answer", "round", "end"
+
+
+def hello(site: Site, job: Job, _meta: Mapping[str, Any], _arrays: Arrays) -> Answer:
+    """Say in which role the site takes part, and how many rows and columns it has."""
+    started = time.monotonic()
+    learners = site.learners(job.early_warning.cutoff_day)
+    seconds = time.monotonic() - started
+    identifiers(learners)
+    leads = site.name == job.data.label_party
+    parts = split(learners.matrix, job)
+    if leads:
+        check_trainable(parts, learners.matrix, job)
+    columns = Columns.of(learners.matrix, np.flatnonzero(parts.train), job)
+    return {
+        "role": "label" if leads else "feature",
+        "n_train": int(parts.train.sum()),
+        "n_valid": int(parts.valid.sum()),
+        "n_test": int(parts.test.sum()),
+        "features": len(columns.names) + (not leads),
+        "learners": len(set(learners.links.tolist()) - {""}),
+        "quality": learners.quality,
+        "seconds_features": seconds,
+    }, {}
+
+
+def align(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> Answer:
+    """Take one step of the alignment, and at its end exchange what the first round needs."""
+    ids, matrix_rows = _given(site.settings.model_dump_json(), job.model_dump_json())
+
+    def act(state: Arrays) -> tuple[Arrays, dict[str, Any], bytes]:
+        parties = Parties(site, job, meta, unprefixed("parties/", state))
+        mail = read_letters(arrays[POST].tobytes())
+        dumped = state["psi"].tobytes() if "psi" in state else None
+        dumped, letters, alignment = parties.align(list(ids), mail, dumped)
+        kept: Arrays = {"psi": as_array(dumped)}
+        said: dict[str, Any] = {}
+        if alignment is not None:
+            alignment.save(_alignment_file(site, job.id))
+            kept = {"rows": alignment.rows}
+            if parties.leads:
+                side = label_side(site, job, parties, alignment.rows, {})
+                columns = {name: int(meta["parties"][name]) for name in parties.others}
+                for name, letter in side.begin(columns).items():
+                    letters.setdefault(name, {})[BEGIN] = letter
+                said = {"rows": len(alignment), "left_out": len(matrix_rows) - len(alignment)}
+                kept |= prefixed("side/", side.state)
+                kept["alone"] = _test_logits(side, side.alone)
+            else:
+                begin = _part(mail, parties.leader, BEGIN)
+                feature = _begin_feature(site, job, parties, alignment, begin)
+                letters[parties.leader] = {ANSWER: feature[1]}
+                said = {"present": int(alignment.present.sum())}
+                kept |= prefixed("side/", feature[0].state)
+        kept |= prefixed("parties/", parties.state)
+        return kept, said, bundle(write_letters(letters))
+
+    with _one_line():
+        return take_step(site, job, _asked(meta), arrays, ALIGN_STEPS, act)
+
+
+def train(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> Answer:
+    """Take one step of training."""
+
+    def act(state: Arrays) -> tuple[Arrays, dict[str, Any], bytes]:
+        parties = Parties(site, job, meta, unprefixed("parties/", state))
+        mail = read_letters(arrays[POST].tobytes())
+        rows, inner = state["rows"], unprefixed("side/", state)
+        said: dict[str, Any] = {}
+        if parties.leads:
+            label = label_side(site, job, parties, rows, inner)
+            answers = {name: parts[ANSWER] for name, parts in mail.items() if ANSWER in parts}
+            said, letters = label.next(answers)
+            out = {name: {ROUND: letter} for name, letter in letters.items()}
+            tested = _test_logits(label, label.scores)
+            said["roc_auc"] = metrics_from_summary(tested_summary(label, tested))["roc_auc"]
+            if said["stopped_by"] is not None:
+                out = {name: {END: letter} for name, letter in letters.items()}
+                said |= _evaluation(label, tested, state["alone"])
+                _save_label_block(site, job, parties, label)
+            kept = label.state
+        else:
+            feature = _feature_side(site, job, parties, rows, inner)
+            letter = _part(mail, parties.leader, ROUND)
+            out = {parties.leader: {ANSWER: feature.round(int(meta["round"]), letter)}}
+            kept = feature.state
+        rest = {name: array for name, array in state.items() if not name.startswith("side/")}
+        return rest | prefixed("side/", kept), said, bundle(write_letters(out))
+
+    with _one_line():
+        return take_step(site, job, _asked(meta), arrays, 0, act)
+
+
+def publish(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> Answer:
+    """Keep this party's block of the finished model, and forget the job's keys and masks."""
+
+    def act(state: Arrays) -> tuple[Arrays, dict[str, Any], bytes]:
+        parties = Parties(site, job, meta, unprefixed("parties/", state))
+        if not parties.leads:
+            mail = read_letters(arrays[POST].tobytes())
+            rows, inner = state["rows"], unprefixed("side/", state)
+            side = _feature_side(site, job, parties, rows, inner)
+            side.end(_part(mail, parties.leader, END))
+            columns = shared_rows(site, job, rows, inner["part"]).columns
+            save_block(site, Block(job, parties.plan.names, columns, side.weights))
+        return {}, {}, b""
+
+    with _one_line():
+        answer = take_step(site, job, _asked(meta), arrays, 0, act)
+    forget_steps(site, job.id)
+    return answer[0], {}
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
+    """Turn the libraries' errors, each one line without a learner's value, into a step's."""
+    try:
+        yield
+    except (ChannelError, PostError, ProductError, PsiError, SumError) as error:
+        raise StepError(str(error)) from None
+
+
+def _asked(meta: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in meta.items() if key != "job"}
+
+
+def _part(mail: Mapping[str, Parts], sender: str, name: str) -> bytes:
+    if name not in mail.get(sender, {}):
+        raise StepError(f"there is no letter {name!r} of {sender}")
+    return mail[sender][name]
+
+
+def _alignment_file(site: Site, job_id: str) -> Any:
+    folder = site.store.folder / "jobs" / job_id
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder / "alignment.npz"
+
+
+def read_alignment(site: Site, job_id: str) -> Alignment:
+    """Return which of this site's rows stand in the rows that the parties of a job share."""
+    return Alignment.read(_alignment_file(site, job_id))
+
+
+@lru_cache(maxsize=8)
+def _given(site_json: str, job_json: str) -> tuple[tuple[str, ...], npt.NDArray[np.intp]]:
+    """Identifiers of the rows that this site brings, and where they stand in its matrix."""
+    site = Site(SiteSettings.model_validate_json(site_json))
+    job = Job.model_validate_json(job_json)
+    learners = site.learners(job.early_warning.cutoff_day)
+    rows = np.arange(len(learners.matrix))
+    if site.name == job.data.label_party:
+        rows = Rows.of(learners.matrix, job).at
+    ids = identifiers(learners)
+    return tuple(ids[row] for row in rows), rows
+
+
+@dataclass(frozen=True)
+class LabelMaterial:
+    """The label party's rows with a known result, in their own order."""
+
+    x: Array
+    y: Array
+    part: npt.NDArray[np.uint8]
+    columns: Columns
+
+
+def label_material(site: Site, job: Job) -> LabelMaterial:
+    """Return the label party's rows, columns and targets."""
+    return _label_material(site.settings.model_dump_json(), job.model_dump_json())
+
+
+@lru_cache(maxsize=4)
+def _label_material(site_json: str, job_json: str) -> LabelMaterial:
+    site = Site(SiteSettings.model_validate_json(site_json))
+    job = Job.model_validate_json(job_json)
+    matrix = site.learners(job.early_warning.cutoff_day).matrix
+    rows = Rows.of(matrix, job)
+    columns = Columns.of(matrix, rows.at[rows.part == TRAIN], job)
+    x = columns.values(matrix, job)[rows.at]
+    return LabelMaterial(x, matrix.target[rows.at].astype(np.float64), rows.part, columns)
+
+
+def label_side(
+    site: Site, job: Job, parties: Parties, rows: npt.NDArray[np.int64], state: Arrays
+) -> LabelSide:
+    """Return the label party as it stands, its rows in the order that all share."""
+    own = label_material(site, job)
+    return LabelSide(job, parties, own.x[rows], own.y[rows], own.part[rows], state)
+
+
+@dataclass(frozen=True)
+class SharedRows:
+    """A feature party's columns of the shared rows, zero where it lacks the learner."""
+
+    x: Array
+    columns: Columns
+
+
+def shared_rows(
+    site: Site, job: Job, rows: npt.NDArray[np.int64], part: npt.NDArray[np.uint8]
+) -> SharedRows:
+    """Return a feature party's columns, scaled by the training rows that it has."""
+    return _shared_rows(
+        site.settings.model_dump_json(), job.model_dump_json(), rows.tobytes(), part.tobytes()
+    )
+
+
+@lru_cache(maxsize=4)
+def _shared_rows(site_json: str, job_json: str, rows: bytes, part: bytes) -> SharedRows:
+    site = Site(SiteSettings.model_validate_json(site_json))
+    job = Job.model_validate_json(job_json)
+    at = np.frombuffer(rows, np.int64)
+    matrix = site.learners(job.early_warning.cutoff_day).matrix
+    present = at >= 0
+    trains = np.frombuffer(part, np.uint8) == TRAIN
+    columns = Columns.of(matrix, at[present & trains], job)
+    x = np.zeros((len(at), len(columns.names) + 1))
+    x[present, :-1] = columns.values(matrix, job)[at[present]]
+    x[:, -1] = present
+    return SharedRows(x, columns)
+
+
+def _begin_feature(
+    site: Site, job: Job, parties: Parties, alignment: Alignment, letter: bytes
+) -> tuple[FeatureSide, bytes]:
+    part = FeatureSide.part_of(parties, letter, len(alignment))
+    x = shared_rows(site, job, alignment.rows, part).x
+    side = FeatureSide(job, parties, x, {})
+    return side, side.begin(letter)
+
+
+def _feature_side(
+    site: Site, job: Job, parties: Parties, rows: npt.NDArray[np.int64], state: Arrays
+) -> FeatureSide:
+    return FeatureSide(job, parties, shared_rows(site, job, rows, state["part"]).x, state)
+
+
+def _test_logits(side: LabelSide, scores: Array) -> Array:
+    return scores[side.part == TEST, 0]
+
+
+def tested_summary(side: LabelSide, logits: Array) -> Array:
+    """Summarise the test learners' risks."""
+    return score_summary(side.y[side.part == TEST], probability(logits))
+
+
+def _evaluation(side: LabelSide, tested: Array, alone: Array) -> dict[str, Any]:
+    """Return what the coordinator learns of the finished model: scores and curves, no learner."""
+    together, own = tested_summary(side, tested), tested_summary(side, alone)
+    return {
+        "metrics": {
+            "federated": metrics_from_summary(together),
+            "alone": metrics_from_summary(own),
+        },
+        "curves": {
+            name: {"calibration": calibration_curve(s), "caseload": caseload_curve(s)}
+            for name, s in (("federated", together), ("alone", own))
+        },
+    }
+
+
+def _save_label_block(site: Site, job: Job, parties: Parties, side: LabelSide) -> None:
+    valid = side.part == VALID
+    columns = label_material(site, job).columns
+    fitted = fit_calibration(side.y[valid].astype(np.float32), side.scores[valid, 0])
+    save_block(site, Block(job, parties.plan.names, columns, side.block.weights, fitted))

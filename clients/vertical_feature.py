@@ -1,0 +1,166 @@
+"""A feature party of a vertical job, as a state machine from letters to letters.
+
+    begin(letter)           -> the first prepared product
+    round(number, letter)   -> its masked scores along a new direction, the next prepared product
+    end(letter)             the last step taken; `weights` are the party's own
+
+It learns its gradient in each round and from it its direction, and two lengths. Its features
+and weights leave it as masked scores alone.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from clients.parties import Parties
+from clients.platform import TRAIN, scale_for
+from clients.steps import StepError, as_array
+from edufed.config.job import Job
+from edufed.privacy.products import FeatureParty
+from edufed.privacy.products.prepared import gradient
+from edufed.vertical import FeatureBlock
+from edufed.vertical.blocks import Factor, bound_hessian
+from edufed.vertical.sums import masked
+from edufed.wire import Arrays, prefixed, unprefixed
+
+Array = npt.NDArray[np.float64]
+
+LABELS = 1
+
+
+class FeatureSide:
+    """A feature party.
+
+    Parameters
+    ----------
+    job : Job
+    parties : Parties
+    x : array, shape (rows, columns)
+        Of all shared rows, in their order; zero where the platform lacks the learner.
+    state : dict of arrays
+        `state` of an earlier object, or nothing.
+    """
+
+    def __init__(self, job: Job, parties: Parties, x: Array, state: Arrays) -> None:
+        self.job, self.parties, self._given = job, parties, x
+        self.number = int(state["number"]) if state else 0
+        self._state = state
+        if state:
+            self._restore(state["part"], state["key"], unprefixed("pending/", state))
+            self._block = self._new_block(unprefixed("block/", state))
+
+    def _restore(self, part: npt.NDArray[np.uint8], key: Any, pending: Arrays) -> None:
+        self._part, self._key = part, key
+        train = part == TRAIN
+        scale = scale_for(int(train.sum()))
+        # Rounded as the products have them: a block's direction and its gradient are of one matrix.
+        self.x = scale.decode_features(scale.features(self._given))
+        self._party = FeatureParty(
+            self._given[train],
+            key.tobytes(),
+            LABELS,
+            scale,
+            {int(number): seed.tobytes() for number, seed in pending.items()},
+        )
+
+    def _new_block(self, state: Arrays | None) -> FeatureBlock:
+        features = self.x[self._part == TRAIN]
+        bound = _bound(features.tobytes(), features.shape[1], self.job.model.l2)
+        return FeatureBlock(features, LABELS, self.job.model.l2, bound, state)
+
+    @property
+    def state(self) -> Arrays:
+        """What must outlast the object; secret."""
+        pending = {str(number): as_array(seed) for number, seed in self._party.pending.items()}
+        return {
+            "number": np.array(self.number),
+            "part": self._part,
+            "key": self._key,
+            **prefixed("pending/", pending),
+            **prefixed("block/", self._block.state),
+        }
+
+    @property
+    def weights(self) -> Array:
+        """This party's block of the model, shape (columns, labels)."""
+        return self._block.weights
+
+    @staticmethod
+    def part_of(parties: Parties, letter: bytes, rows: int) -> npt.NDArray[np.uint8]:
+        """Read which rows train, validate and test from the label party's first letter.
+
+        Raises
+        ------
+        StepError
+            It divides another number of rows.
+        """
+        part = as_array(parties.unseal(parties.leader, "begin", letter)["part"])
+        if len(part) != rows:
+            raise StepError(f"{len(part)} rows are divided and {rows} are aligned")
+        return part
+
+    def begin(self, letter: bytes) -> bytes:
+        """Take the label party's key and the parts of the rows; make the first product."""
+        parts = self.parties.unseal(self.parties.leader, "begin", letter)
+        self._restore(as_array(parts["part"]), as_array(parts["key"]), {})
+        self._block = self._new_block(None)
+        return self._answer(0, {"reply": self._party.multiply(parts["ask"])})
+
+    def round(self, number: int, letter: bytes) -> bytes:
+        """Take the last step and this round's gradient; answer with masked scores.
+
+        Raises
+        ------
+        StepError
+            The round is not a later one, or too few parties' scores would be summed.
+        """
+        parts = self.parties.unseal(self.parties.leader, f"round {number}", letter)
+        if number <= self.number:
+            raise StepError(f"round {number} was asked after round {self.number}")
+        about = json.loads(parts["about"])
+        summed = sorted(map(str, about["parties"]))
+        if self.parties.me not in summed or not set(summed) <= set(self.parties.others) | {
+            self.parties.me
+        }:
+            raise StepError("the parties whose scores are to be summed are not those of the job")
+        if len(summed) + 1 < self.job.scenario.min_sites:
+            raise StepError(
+                f"scores of {len(summed)} feature parties would be summed, and"
+                f" scenario.min_sites is {self.job.scenario.min_sites}, the label party included"
+            )
+        self._move(about)
+        self._block.propose(gradient(self._party, parts["product"]))
+        self.number = number
+        scores = self.x @ self._block.direction
+        vector = np.concatenate([scores.ravel(), self._block.pulls().ravel()])
+        return self._answer(
+            number,
+            {
+                "scores": masked(vector, self.parties.me, summed, number, self.parties.shared),
+                "reply": self._party.multiply(parts["ask"]),
+            },
+        )
+
+    def end(self, letter: bytes) -> None:
+        """Take the last step, if this party has not been told of it yet."""
+        parts = self.parties.unseal(self.parties.leader, "end", letter)
+        self._move(json.loads(parts["about"]))
+
+    def _move(self, about: dict[str, Any]) -> None:
+        lengths = about["moves"].get(str(self.number))
+        if lengths is not None:
+            self._block.move(np.array(lengths))
+
+    def _answer(self, number: int, parts: dict[str, bytes]) -> bytes:
+        return self.parties.seal(self.parties.leader, f"answer {number}", parts)
+
+
+@lru_cache(maxsize=4)
+def _bound(features: bytes, columns: int, ridge: float) -> Factor:
+    """Factorise a block's Hessian once a job and process."""
+    return bound_hessian(np.frombuffer(features).reshape(-1, columns), ridge)

@@ -1,0 +1,179 @@
+"""A finished vertical job as the run report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from edufed.metrics import calibration_curve, caseload_curve
+from server.federation import Federation
+from server.report.contract import Report
+from server.report.horizontal import delta_of, job_part, points
+from server.strategies.vertical import Outcome
+
+
+def build_report(
+    federation: Federation,
+    outcome: Outcome,
+    seconds: float,
+    together: Mapping[str, Any] | None = None,
+) -> Report:
+    """Put together the report of a vertical job.
+
+    Parameters
+    ----------
+    federation : Federation
+    outcome : Outcome
+    seconds : float
+        Of the whole job.
+    together : mapping, optional
+        Research mode: `metrics`, `summary` and `loss` of one model on all parties' columns, and
+        what `attacks` made of the parties' views.
+    """
+    job = federation.job
+    scores = outcome.end["metrics"]
+    pooled = together["metrics"] if together else None
+    leader = job.data.label_party
+    stepped = [r for r in outcome.rounds if r.loss is not None]
+    return Report.model_validate(
+        {
+            "job": job_part(job),
+            "metrics": {
+                "federated": scores["federated"],
+                "pooled": pooled,
+                "local": scores["alone"],
+            },
+            "delta": delta_of(scores["federated"], pooled),
+            "sites": [_site(name, outcome, leader, pooled) for name in outcome.hello],
+            "rounds": [
+                {
+                    "round": r.number,
+                    "seconds": r.seconds,
+                    "bytes_up": r.bytes_up,
+                    "bytes_down": r.bytes_down,
+                    "messages": r.messages,
+                    "metrics": {"loss": r.loss, "roc_auc": r.roc_auc},
+                }
+                for r in outcome.rounds
+            ],
+            "totals": {
+                "rounds": len(outcome.rounds),
+                "messages": federation.totals.messages,
+                "bytes_up": federation.totals.bytes_up,
+                "bytes_down": federation.totals.bytes_down,
+                "seconds": seconds,
+                "seconds_features": dict(outcome.phases).get("features"),
+                "stopped_by": outcome.end["stopped_by"],
+                "best_round": stepped[-1].number if stepped else None,
+            },
+            "privacy": {
+                "secagg": {
+                    "threshold": None,
+                    "sums": "feature parties' scores, at the label party",
+                },
+                "he": {"scheme": "BFV", "what": "residuals, under the label party's key"},
+                "dp": None,
+                "ledger": [],
+            },
+            "quality": [meta["quality"] for meta in outcome.hello.values()],
+            "worst_site": None,
+            "baselines": None,
+            "curves": _curves(outcome, together),
+            "phases": [{"phase": name, "seconds": lap} for name, lap in outcome.phases],
+            "exclusions": federation.exclusions,
+            "refusals": federation.refusals,
+            "warnings": _warnings(outcome),
+            "vertical": {
+                "parties": [_party(name, outcome) for name in outcome.hello],
+                "aligned": _rows(outcome),
+                "alignment": {
+                    "seconds": outcome.alignment.seconds,
+                    "messages": outcome.alignment.messages,
+                    "bytes_up": outcome.alignment.bytes_up,
+                    "bytes_down": outcome.alignment.bytes_down,
+                },
+                "loss": outcome.end["loss"],
+                "loss_gap": outcome.end["loss"] - together["loss"] if together else None,
+                "label_party_alone": scores["alone"],
+                "left_at_the_end": outcome.end["parties"],
+                "attacks": together.get("attacks") if together else None,
+            },
+        }
+    )
+
+
+def _rows(outcome: Outcome) -> int | None:
+    """Rows of the label party, which all parties line up with."""
+    for said in outcome.aligned.values():
+        if said.get("rows") is not None:
+            return int(said["rows"])
+    return None
+
+
+def _party(name: str, outcome: Outcome) -> dict[str, Any]:
+    said = outcome.hello[name]
+    found = outcome.aligned.get(name, {})
+    return {
+        "site": name,
+        "role": said["role"],
+        "features": said["features"],
+        "learners": said["learners"],
+        "rows": found.get("rows", found.get("present")),
+    }
+
+
+def _site(
+    name: str, outcome: Outcome, leader: str | None, pooled: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    said, leads = outcome.hello[name], name == leader
+    scores = outcome.end["metrics"]
+    return {
+        "site": name,
+        "n_train": said["n_train"],
+        "n_test": said["n_test"],
+        "status": "ok" if leads or name in outcome.end["parties"] else "left out",
+        "federated": scores["federated"] if leads else None,
+        "local": scores["alone"] if leads else None,
+        "pooled": pooled if leads else None,
+    }
+
+
+def _curves(outcome: Outcome, together: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Curves of the joint model, of the label party's own, and of the pooled one."""
+    said = dict(outcome.end["curves"])
+    by_training = {"federated": said["federated"], "local": said["alone"]}
+    if together:
+        summary = together["summary"]
+        by_training["pooled"] = {
+            "calibration": calibration_curve(summary),
+            "caseload": caseload_curve(summary),
+        }
+    return {
+        "calibration": {
+            name: points(
+                {
+                    "predicted": c["calibration"]["risk"],
+                    "observed": c["calibration"]["observed"],
+                    "n": [float(round(n)) for n in c["calibration"]["learners"]],
+                }
+            )
+            for name, c in by_training.items()
+        },
+        "caseload": {name: points(c["caseload"]) for name, c in by_training.items()},
+    }
+
+
+def _warnings(outcome: Outcome) -> list[str]:
+    feature_parties = [name for name, said in outcome.hello.items() if said["role"] == "feature"]
+    gone = [name for name in feature_parties if name not in outcome.end["parties"]]
+    said = [
+        f"feature party {name} left: its weights stay as they were then, and at scoring it may"
+        " be missing"
+        for name in gone
+    ]
+    if len(feature_parties) - len(gone) == 1:
+        said.append(
+            "with one feature party, its scores reach the label party without another's to be"
+            " summed with"
+        )
+    return said
