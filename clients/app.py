@@ -89,6 +89,30 @@ def train_vertical(message: Message, context: Context) -> Message:
     return answer(message, context, vertical.train)
 
 
+@app.query("counts")
+def counts(message: Message, context: Context) -> Message:
+    """Answer with what this site's learners used, counted by resource and by pair of resources."""
+    from clients import recommend
+
+    return answer(message, context, recommend.send_counts)
+
+
+@app.train("recommend")
+def train_recommend(message: Message, context: Context) -> Message:
+    """Answer with one step's sums of the ranker and of the matrix factorisation."""
+    from clients import recommend
+
+    return answer(message, context, recommend.train)
+
+
+@app.evaluate("recommend")
+def evaluate_recommend(message: Message, context: Context) -> Message:
+    """Judge every model's lists for this site's test learners; answer with sums."""
+    from clients import recommend
+
+    return answer(message, context, recommend.evaluate)
+
+
 @app.query("publish")
 def publish(message: Message, context: Context) -> Message:
     """Keep the finished model at this site, with what only this site has."""

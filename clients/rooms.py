@@ -15,11 +15,13 @@ from edufed.wire import Arrays
 HELLO = {
     "early_warning": "clients.horizontal",
     "vertical/early_warning": "clients.vertical",
+    "recommend": "clients.recommend",
 }
 #: The same -> module with a function `publish`; tasks that leave sites no model are not here.
 PUBLISH = {
     "early_warning": "clients.publish",
     "vertical/early_warning": "clients.vertical",
+    "recommend": "clients.recommend",
 }
 
 

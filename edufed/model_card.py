@@ -9,11 +9,11 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-#: File in the model's folder -> template.
-CARDS = {"card.md": "card.en.md", "card.zh.md": "card.zh.md"}
+#: File in the model's folder -> language of the template.
+CARDS = {"card.md": "en", "card.zh.md": "zh"}
 
 
-def write_cards(folder: Path, description: Mapping[str, Any]) -> None:
+def write_cards(folder: Path, description: Mapping[str, Any], template: str = "card") -> None:
     """Write the card in English and in Chinese.
 
     Parameters
@@ -21,12 +21,16 @@ def write_cards(folder: Path, description: Mapping[str, Any]) -> None:
     folder : pathlib.Path
         Exists.
     description : mapping
-        The fields of `edufed.published.Description`.
+        The fields of `edufed.published.Description`, or what else the template reads.
+    template : str
+        Which card: `cards/TEMPLATE.en.md` and its sibling.
     """
-    scored = [site for site in description["sites"] if site["roc_auc"] is not None]
-    worst = min(scored, key=lambda site: site["roc_auc"], default=None)
-    for file, template in CARDS.items():
-        text = _environment().get_template(template).render(**description, worst=worst)
+    score = "roc_auc" if template == "card" else "ndcg_at_10"
+    scored = [site for site in description["sites"] if site[score] is not None]
+    worst = min(scored, key=lambda site: site[score], default=None)
+    for file, language in CARDS.items():
+        chosen = _environment().get_template(f"{template}.{language}.md")
+        text = chosen.render(**description, worst=worst)
         (folder / file).write_text(text, encoding="utf-8")
 
 

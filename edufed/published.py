@@ -9,30 +9,22 @@ Nothing in it executes when loaded, and nothing in it describes one learner.
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, ValidationError
-from safetensors import SafetensorError
-from safetensors.numpy import load as load_tensors
-from safetensors.numpy import save as save_tensors
+from pydantic import Field
 
-from edufed.config.errors import Settings, one_line
+from edufed.config.errors import Settings
 from edufed.config.job import ModelSettings
 from edufed.model_card import write_cards
+from edufed.model_folder import TENSORS, above, below, read_manifest, read_tensors, write_model
 from edufed.models import RiskModel, Weights, build_model, set_weights
 from edufed.narrow import narrowed, widened
 from edufed.records import DataError
 
-JSON, TENSORS = "model.json", "model.safetensors"
 _WEIGHTS, _ARRAYS = "weights/", "arrays/"
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -131,35 +123,20 @@ def save_published(model: PublishedModel, folder: Path) -> None:
     DataError
         Something that is no published model stands in the way, or the disk refuses.
     """
-    if folder.exists() and not (folder.is_dir() and (_is_model(folder) or _is_empty(folder))):
-        raise DataError(f"{folder}: exists and is no published model; give another folder")
     numbers = {name: array for name, array in model.arrays.items() if array.dtype.kind in "biuf"}
-    tensors = save_tensors(
-        {_WEIGHTS + name: np.ascontiguousarray(array) for name, array in model.weights.items()}
-        | {_ARRAYS + name: np.ascontiguousarray(narrowed(array)) for name, array in numbers.items()}
+    texts = {
+        name: [str(text) for text in array]
+        for name, array in model.arrays.items()
+        if name not in numbers
+    }
+    description = model.description.model_dump()
+    write_model(
+        folder,
+        {**description, "texts": texts},
+        above(_WEIGHTS, model.weights)
+        | above(_ARRAYS, {name: narrowed(array) for name, array in numbers.items()}),
+        lambda new: write_cards(new, description),
     )
-    manifest = _Manifest(
-        **model.description.model_dump(),
-        texts={
-            name: [str(text) for text in array]
-            for name, array in model.arrays.items()
-            if name not in numbers
-        },
-        sha256=hashlib.sha256(tensors).hexdigest(),
-    )
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        new = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-        try:
-            (new / TENSORS).write_bytes(tensors)
-            (new / JSON).write_text(_as_json(manifest), encoding="utf-8")
-            write_cards(new, manifest.model_dump())
-            new.chmod(0o755)
-            _replace(new, folder)
-        finally:
-            shutil.rmtree(new, ignore_errors=True)
-    except OSError as error:
-        raise DataError(f"{folder}: cannot write the model: {error.strerror}") from None
 
 
 def load_published(folder: Path) -> PublishedModel:
@@ -170,24 +147,15 @@ def load_published(folder: Path) -> PublishedModel:
     DataError
         A file is missing, damaged, or does not say what it should; the message names it.
     """
-    manifest = _read_manifest(folder / JSON)
-    content = _read(folder / TENSORS)
-    if hashlib.sha256(content).hexdigest() != manifest.sha256:
-        raise DataError(
-            f"{folder / TENSORS}: damaged, its checksum is not the one in {JSON};"
-            " copy the model folder again"
-        )
-    try:
-        tensors = load_tensors(content)
-    except (SafetensorError, ValueError) as error:
-        raise DataError(f"{folder / TENSORS}: not a safetensors file ({error})") from None
-    weights = _below(tensors, _WEIGHTS)
+    manifest = read_manifest(folder, _Manifest)
+    tensors = read_tensors(folder, manifest.sha256)
+    weights = below(_WEIGHTS, tensors)
     if not all(np.isfinite(array).all() for array in weights.values()):
         raise DataError(f"{folder / TENSORS}: a weight is NaN or infinite; train the model again")
     return PublishedModel(
         description=Description(**manifest.model_dump(exclude={"texts", "sha256"})),
         weights=weights,
-        arrays={name: widened(array) for name, array in _below(tensors, _ARRAYS).items()}
+        arrays={name: widened(array) for name, array in below(_ARRAYS, tensors).items()}
         | {name: np.array(texts, dtype=np.str_) for name, texts in manifest.texts.items()},
     )
 
@@ -218,62 +186,5 @@ def restore_model(published: PublishedModel, personal: Weights | None = None) ->
     try:
         set_weights(model, published.weights | own)
     except ValueError as error:
-        raise DataError(f"{TENSORS}: does not fit {JSON}: {error}") from None
+        raise DataError(f"{TENSORS}: does not fit model.json: {error}") from None
     return model.eval()
-
-
-def _as_json(manifest: _Manifest) -> str:
-    return json.dumps(manifest.model_dump(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _read_manifest(file: Path) -> _Manifest:
-    try:
-        return _Manifest.model_validate(json.loads(_read(file)))
-    except ValidationError as error:
-        raise DataError(one_line(error, _Manifest, where=str(file))) from None
-    except ValueError:
-        raise DataError(f"{file}: damaged, it is not JSON; copy the model folder again") from None
-
-
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except FileNotFoundError:
-        raise DataError(f"{file}: missing; give the folder of a published model") from None
-    except OSError as error:
-        raise DataError(f"{file}: {error.strerror}") from None
-
-
-def _below(tensors: Arrays, prefix: str) -> Arrays:
-    return {
-        name.removeprefix(prefix): array
-        for name, array in tensors.items()
-        if name.startswith(prefix)
-    }
-
-
-def _is_model(folder: Path) -> bool:
-    return (folder / JSON).is_file()
-
-
-def _is_empty(folder: Path) -> bool:
-    return not any(folder.iterdir())
-
-
-def _replace(new: Path, folder: Path) -> None:
-    """Put `new` in the place of `folder`.
-
-    POSIX renames onto an empty folder only, so an older model steps aside first; should the
-    process die between the two renames, both are whole, under names that start with a dot.
-    """
-    if not folder.exists():
-        os.rename(new, folder)
-        return
-    old = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-    os.rename(folder, old)
-    try:
-        os.rename(new, folder)
-    except OSError:
-        os.rename(old, folder)
-        raise
-    shutil.rmtree(old)

@@ -78,8 +78,17 @@ def _vertical_early_warning() -> Service:
     return Service(run, build_report, None)  # each party keeps a part of the model of its own
 
 
+def _recommend() -> Service:
+    from server.recommend_publication import hand_over
+    from server.report.recommend import build_report
+    from server.strategies.recommend import run
+
+    return Service(run, build_report, hand_over)
+
+
 #: `Job.service` -> what imports and returns its service.
 _SERVICES: dict[str, Callable[[], Service]] = {
     "early_warning": _early_warning,
     "vertical/early_warning": _vertical_early_warning,
+    "recommend": _recommend,
 }

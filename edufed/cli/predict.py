@@ -10,19 +10,25 @@ import numpy as np
 from rich.console import Console
 
 from clients.calibration import Calibration, fit_calibration
-from clients.predict import predict, scoring_design, write_predictions
+from clients.lists import make_lists
+from clients.predict import Predictions, predict, scoring_design, write_predictions
 from clients.publish import kept_with
 from clients.site import Site
 from clients.training import predict_logit
+from clients.usage import read as read_usage
 from edufed.cli.arguments import keywords, language_of
 from edufed.config import load_site
 from edufed.features import FeatureMatrix
+from edufed.model_folder import task_of
 from edufed.published import PublishedModel, load_published, restore_model
+from edufed.recommend.published import load_recommender
 from edufed.wire import Arrays
 
 
 def command(arguments: Sequence[str]) -> None:
-    """Write each current learner's risk and reasons to a file of the site's own.
+    """Write what a model says of the site's own learners to a file of the site's own.
+
+    By the model's task: risk and reasons, or a list of resources and reasons.
 
     Raises
     ------
@@ -35,7 +41,11 @@ def command(arguments: Sequence[str]) -> None:
     language = language_of(given)
     console = Console(stderr=True)
     site = Site(load_site(Path(given["site"])))
-    published = load_published(Path(given["model"]))
+    folder, out = Path(given["model"]), Path(given["out"])
+    if task_of(folder) == "recommend":
+        _recommend(site, folder, out, language, console)
+        return
+    published = load_published(folder)
     matrix = site.learners(published.description.cutoff).matrix
     calibration, own = _fitted(site, published, matrix)
     rows = np.isnan(matrix.target)
@@ -46,11 +56,25 @@ def command(arguments: Sequence[str]) -> None:
     result = predict(
         published, _rows(matrix, rows), calibration=calibration, personal=own, language=language
     )
-    for warning in result.warnings:
-        console.print(f"warning: {warning}", style="yellow", highlight=False)
-    out = Path(given["out"])
+    _warn(result, console)
     write_predictions(result.frame, out)
     console.print(f"{len(result.frame)} learners scored: {out}", highlight=False, soft_wrap=True)
+
+
+def _recommend(site: Site, folder: Path, out: Path, language: str, console: Console) -> None:
+    model = load_recommender(folder)
+    # The horizon is for judging what came true: a list is made of what is known by the cutoff.
+    used = read_usage(site, model.description.settings.cutoff_day, 0.0)
+    result = make_lists(model, used.usage, language)
+    _warn(result, console)
+    write_predictions(result.frame, out)
+    learners = len(result.frame[["learner_id", "course_id"]].drop_duplicates())
+    console.print(f"{learners} lists: {out}", highlight=False, soft_wrap=True)
+
+
+def _warn(result: Predictions, console: Console) -> None:
+    for warning in result.warnings:
+        console.print(f"warning: {warning}", style="yellow", highlight=False)
 
 
 def _fitted(

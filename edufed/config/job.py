@@ -61,6 +61,24 @@ class QualityMapSettings(Settings):
     older_from: PositiveInt  # age parity: those of bands from this age on, over the younger ones
 
 
+class RecommendSettings(Settings):
+    """Recommend each learner the resources of a course that they are likely to use next."""
+
+    name: Literal["recommend"]
+    cutoff_day: float
+    horizon_days: PositiveFloat  # foretold: what is used for the first time within so many days
+    top: PositiveInt  # resources in a learner's list
+    min_cohort: PositiveInt  # a course of fewer learners, over all sites, takes no part
+    max_resources: PositiveInt  # of a course; what sites send grows with the square of it
+    ease_l2: PositiveFloat  # penalty of EASE (Steck 2019)
+    ranker_l2: PositiveFloat  # penalty of the ranker, on the mean log likelihood
+    rank: PositiveInt  # length of the vectors of the matrix factorisation
+    alpha: PositiveFloat  # how much more a use says than its absence (Hu et al. 2008)
+    factor_l2: PositiveFloat
+    factor_rounds: PositiveInt
+    replicates: PositiveInt  # of the bootstrap behind the intervals
+
+
 class SplitSettings(Settings):
     """Which learners test: those of later courses, or a fixed share of all."""
 
@@ -272,7 +290,9 @@ StrategySettings = Annotated[
     | ExactSettings,
     Field(discriminator="name"),
 ]
-TaskSettings = Annotated[EarlyWarningSettings | QualityMapSettings, Field(discriminator="name")]
+TaskSettings = Annotated[
+    EarlyWarningSettings | QualityMapSettings | RecommendSettings, Field(discriminator="name")
+]
 Scenario = Annotated[HorizontalSettings | VerticalSettings, Field(discriminator="name")]
 FederationSettings = Annotated[SimulationSettings | DeploymentSettings, Field(discriminator="name")]
 PrivacySettings = Annotated[NoPrivacy | SecAggSettings | HeSettings, Field(discriminator="name")]
@@ -308,6 +328,12 @@ class Job(Settings):
         return self.task.name
 
     @property
+    def recommend(self) -> RecommendSettings:
+        """The task's settings, for what recommends: whoever asks knows that this task does."""
+        assert isinstance(self.task, RecommendSettings)
+        return self.task
+
+    @property
     def local_training(self) -> LocalTraining:
         """How a site trains within a round; every strategy of scenario=horizontal says it."""
         assert isinstance(self.strategy, LocalTraining)
@@ -341,7 +367,18 @@ class Job(Settings):
             raise ValueError("scenario=vertical and strategy=exact go together, neither alone")
         if vertical:
             self._is_vertical()
+        if isinstance(self.task, RecommendSettings):
+            self._recommends()
         return self
+
+    def _recommends(self) -> None:
+        if self.scenario.name != "horizontal":
+            raise ValueError("task=recommend adds up what sites count; choose scenario=horizontal")
+        if self.privacy.name not in ("none", "secagg"):
+            raise ValueError(
+                f"task=recommend does not run with privacy={self.privacy.name} yet;"
+                " choose privacy=secagg"
+            )
 
     def _is_vertical(self) -> None:
         if self.data.label_party is None:
