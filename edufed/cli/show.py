@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, cast
 
 from rich.console import Console
 from rich.progress import (
@@ -65,6 +66,9 @@ def _plain(console: Console, step: Step) -> None:
 
 def print_results(console: Console, report: Report) -> None:
     """Print the scores of the ways of training side by side."""
+    if report.job.task == "recommend":
+        print_recommend(console, report)
+        return
     table = Table(title=f"{report.job.task} on {report.job.data}, test learners")
     table.add_column("trained")
     for name in ("ROC-AUC", "PR-AUC", "Brier", "ECE", "recall, top 10 %"):
@@ -80,6 +84,28 @@ def print_results(console: Console, report: Report) -> None:
         console.print(
             f"worst site: {report.worst_site.site}, ROC-AUC {_number(report.worst_site.roc_auc)}",
             highlight=False,
+        )
+
+
+def print_recommend(console: Console, report: Report) -> None:
+    """Print the compared recommenders."""
+    said = cast(dict[str, Any], report.more["recommend"])
+    table = Table(title=f"recommend on {report.job.data}, mean over {said['courses']} courses")
+    table.add_column("model")
+    for name in ("NDCG@10", "95 %", "HR@10", "coverage", "novelty"):
+        table.add_column(name, justify="right")
+    for row in said["table"]:
+        table.add_row(
+            row["model"],
+            _number(row["ndcg_at_10"]),
+            f"{_number(row['low'])} to {_number(row['high'])}",
+            *map(_number, (row["hr_at_10"], row["coverage"], row["novelty"])),
+        )
+    console.print(table)
+    if report.worst_site is not None:
+        score = cast(float, report.worst_site.more["ndcg_at_10"])
+        console.print(
+            f"worst site: {report.worst_site.site}, NDCG@10 {_number(score)}", highlight=False
         )
 
 
