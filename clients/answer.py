@@ -17,12 +17,14 @@ from typing import Any
 from flwr.app import Context, Message, RecordDict
 
 from clients.audit import FILE_NAME, AuditError, AuditLog
-from clients.policy import PolicyRefusalError, enforce
+from clients.policy import PolicyRefusalError, UnsuitableDataError, enforce
 from clients.site import Site, open_site, real_site
 from clients.steps import StepError
 from clients.store import StoreError
 from edufed.config import Job, SettingsError
 from edufed.config.compose import check_job
+from edufed.config.job import PrivateLearners
+from edufed.privacy.ledger import BudgetError, LedgerError
 from edufed.privacy.secagg import RangeError, SecAggError
 from edufed.private_files import IdentityError
 from edufed.records import DataError
@@ -30,8 +32,11 @@ from edufed.wire import Arrays, WireError, pack, size, unpack
 
 log = logging.getLogger("edufed.site")
 
-Handler = Callable[[Site, Job, dict[str, Any], Arrays], tuple[dict[str, Any], Arrays]]
+Answer = tuple[dict[str, Any], Arrays]
+Handler = Callable[[Site, Job, dict[str, Any], Arrays], Answer]
 
+#: Said under differential privacy in place of a reason that depends on learners' records.
+WITHHELD = "it cannot take part with its data; the site's own log says more"
 #: Status of an answer -> what the audit log calls it.
 _EVENTS = {"ok": "answered", "refused": "refused", "unprepared": "failed", "failed": "failed"}
 
@@ -62,20 +67,25 @@ def answer(message: Message, context: Context, handler: Handler) -> Message:
     try:
         status, reason = "ok", ""
         content = _carry_out(question, handler)
+    except UnsuitableDataError as error:
+        log.info("refused %s: %s", kind, error)
+        status, reason = "refused", _in_public(question, str(error))
     except PolicyRefusalError as error:
         log.info("refused %s: %s", kind, error)
         status, reason = "refused", str(error)
     except UnpreparedError as error:
         status, reason = "unprepared", str(error)
+    except (DataError, RangeError, TrainingError) as error:
+        log.error("%s: %s", question.name or "this site", error)
+        status, reason = "failed", _in_public(question, str(error))
     except (
-        DataError,
+        BudgetError,
         IdentityError,
-        RangeError,
+        LedgerError,
         SecAggError,
         SettingsError,
         StepError,
         StoreError,
-        TrainingError,
         WireError,
     ) as error:
         log.error("%s: %s", question.name or "this site", error)
@@ -110,6 +120,12 @@ def _carry_out(question: _Question, handler: Handler) -> RecordDict:
     enforce(site.settings.policy, site.store, job, question.job_hash)
     said, out = handler(site, job, meta, arrays)
     return pack({**said, "site": site.name, "status": "ok"}, out)
+
+
+def _in_public(question: _Question, reason: str) -> str:
+    """Return a reason that may say what is in the site's tables, as it may leave the site."""
+    private = question.job is not None and isinstance(question.job.privacy, PrivateLearners)
+    return WITHHELD if private else reason
 
 
 def _without_answer(question: _Question, status: str, reason: str) -> RecordDict:

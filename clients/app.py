@@ -6,7 +6,7 @@ from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
 from clients.answer import answer
-from clients.rooms import HELLO, PUBLISH, by_task
+from clients.rooms import HELLO, PUBLISH, TRAIN, by_task
 
 app = ClientApp()
 
@@ -20,9 +20,7 @@ def hello(message: Message, context: Context) -> Message:
 @app.query("statistics")
 def statistics(message: Message, context: Context) -> Message:
     """Answer with sums for scaling and cohort ranks."""
-    from clients import horizontal
-
-    return answer(message, context, horizontal.send_statistics)
+    return answer(message, context, by_task(TRAIN, "send_statistics"))
 
 
 @app.query("keys")
@@ -60,17 +58,13 @@ def open_sum(message: Message, context: Context) -> Message:
 @app.train("horizontal")
 def train_horizontal(message: Message, context: Context) -> Message:
     """Score the global model, then improve it on this site's learners."""
-    from clients import horizontal
-
-    return answer(message, context, horizontal.train)
+    return answer(message, context, by_task(TRAIN, "train"))
 
 
 @app.evaluate("horizontal")
 def evaluate_horizontal(message: Message, context: Context) -> Message:
     """Score the chosen model and the baselines on this site's test learners."""
-    from clients import horizontal
-
-    return answer(message, context, horizontal.evaluate)
+    return answer(message, context, by_task(TRAIN, "evaluate"))
 
 
 @app.query("align")

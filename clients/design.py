@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clients.split import Split, split
-from edufed.config.job import Job
+from edufed.config.job import Job, PrivateLearners
 from edufed.features import (
     FeatureMatrix,
     Scaling,
@@ -18,6 +18,7 @@ from edufed.features import (
     moments,
     transformed,
 )
+from edufed.privacy.dp.statistics import private_design
 from edufed.wire import Arrays
 
 FloatArray = npt.NDArray[np.float32]
@@ -53,6 +54,8 @@ def statistics(matrix: FeatureMatrix, job: Job, cohorts: list[str]) -> Arrays:
 def build_design(matrix: FeatureMatrix, job: Job, cohorts: list[str], sums: Arrays) -> Design:
     """Standardise features and add their cohort ranks, by the federation's sums.
 
+    Under differential privacy: features in fixed units, and their distance from noisy course means.
+
     Parameters
     ----------
     matrix : FeatureMatrix
@@ -60,8 +63,11 @@ def build_design(matrix: FeatureMatrix, job: Job, cohorts: list[str], sums: Arra
     cohorts : list of str
         The courses that the sums were taken over, in their order.
     sums : dict of arrays
-        `statistics`, added up.
+        `statistics`, added up; under differential privacy ``means``, shape (cohorts, features).
     """
+    if isinstance(job.privacy, PrivateLearners):
+        x = private_design(matrix, cohorts, sums["means"])
+        return Design(x=x, y=matrix.target, split=split(matrix, job))
     ranks = cohort_ranks(
         matrix,
         cohorts if job.early_warning.relative else [],

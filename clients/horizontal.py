@@ -140,7 +140,7 @@ def evaluate(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> A
     }
     own = {"federated": metrics_from_summary(test)}
     if meta["local"]:
-        own["local"] = metrics_from_summary(_local_only(site, job))
+        own["local"] = metrics_from_summary(local_only(site, job))
     return {"metrics": own}, contribute(site, job, Share(sums=sums), arrays)
 
 
@@ -153,7 +153,7 @@ def _validation(model: RiskModel, x: FloatArray, y: FloatArray) -> Arrays:
     }
 
 
-def _local_only(site: Site, job: Job) -> npt.NDArray[np.float64]:
+def local_only(site: Site, job: Job) -> npt.NDArray[np.float64]:
     """Score the test learners with a model of this site's records alone, ranks and scaling too."""
     matrix = site.learners(job.early_warning.cutoff_day).matrix
     cohorts = sorted(set(matrix.course_id.tolist()))

@@ -9,8 +9,8 @@ import numpy as np
 
 from clients.store import Store
 from edufed.config import Job
-from edufed.config.job import HeSettings, SecAggSettings
-from edufed.config.policy import DAYS, Policy
+from edufed.config.job import HeSettings, PrivacySettings, PrivateLearners, SecureSums
+from edufed.config.policy import DAYS, Policy, PrivacyPolicy
 
 #: Days for which the site remembers the jobs that it took on.
 REMEMBERED_DAYS = 92
@@ -19,6 +19,10 @@ _FILE = "admitted"
 
 class PolicyRefusalError(Exception):
     """The site's own policy says no. A normal, reported answer; the message travels."""
+
+
+class UnsuitableDataError(PolicyRefusalError):
+    """The policy says no because of what the site's tables hold; the message says how much."""
 
 
 def check_job(policy: Policy, job: Job) -> None:
@@ -34,14 +38,32 @@ def check_job(policy: Policy, job: Job) -> None:
     ):
         if allowed is not None and asked not in allowed:
             raise PolicyRefusalError(f"policy.{key} does not allow {asked}")
-    hidden = isinstance(job.privacy, SecAggSettings)
+    hidden = isinstance(job.privacy, SecureSums)
     if policy.privacy.secagg == "required" and not hidden:
         raise PolicyRefusalError("privacy.secagg is required")
     if policy.privacy.secagg == "or_he" and not (hidden or isinstance(job.privacy, HeSettings)):
         raise PolicyRefusalError("privacy.secagg, or privacy=he, is required")
+    _check_epsilon(policy.privacy, job.privacy)
     if job.task.min_cohort < policy.min_cohort:
         raise PolicyRefusalError(
             f"task.min_cohort is {job.task.min_cohort} and policy.min_cohort {policy.min_cohort}"
+        )
+
+
+def _check_epsilon(allowed: PrivacyPolicy, asked: PrivacySettings) -> None:
+    if not isinstance(asked, PrivateLearners):
+        if allowed.dp == "required":
+            raise PolicyRefusalError("privacy.dp is required: privacy=dp or privacy=secagg_dp")
+        return
+    if allowed.max_epsilon is not None and asked.epsilon > allowed.max_epsilon:
+        raise PolicyRefusalError(
+            f"privacy.epsilon is {asked.epsilon:g} and policy.privacy.max_epsilon"
+            f" {allowed.max_epsilon:g}"
+        )
+    if asked.delta > allowed.budget.delta:
+        raise PolicyRefusalError(
+            f"privacy.delta is {asked.delta:g} and policy.privacy.budget.delta"
+            f" {allowed.budget.delta:g}"
         )
 
 
@@ -134,7 +156,7 @@ def check_learners(policy: Policy, learners: int) -> None:
     PolicyRefusalError
     """
     if learners < policy.min_learners:
-        raise PolicyRefusalError(
+        raise UnsuitableDataError(
             f"policy.min_learners is {policy.min_learners} and fewer learners are eligible"
         )
 
@@ -147,7 +169,7 @@ def check_quality(policy: Policy, rows: int, rejected: int) -> None:
     PolicyRefusalError
     """
     if rows and rejected / rows > policy.max_rejected_share:
-        raise PolicyRefusalError(
+        raise UnsuitableDataError(
             f"{rejected} of {rows} rows were rejected, more than policy.max_rejected_share"
             f" ({policy.max_rejected_share:g}) allows; see edufed check-site"
         )

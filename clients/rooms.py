@@ -14,14 +14,21 @@ from edufed.wire import Arrays
 #: `Job.service` -> module with a function `hello`.
 HELLO = {
     "early_warning": "clients.horizontal",
+    "private/early_warning": "clients.horizontal_dp",
     "vertical/early_warning": "clients.vertical",
     "recommend": "clients.recommend",
 }
 #: The same -> module with a function `publish`; tasks that leave sites no model are not here.
 PUBLISH = {
     "early_warning": "clients.publish",
+    "private/early_warning": "clients.horizontal_dp",
     "vertical/early_warning": "clients.vertical",
     "recommend": "clients.recommend",
+}
+#: The same -> module with functions `send_statistics`, `train` and `evaluate`.
+TRAIN = {
+    "early_warning": "clients.horizontal",
+    "private/early_warning": "clients.horizontal_dp",
 }
 
 

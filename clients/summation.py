@@ -12,7 +12,7 @@ from pathlib import Path
 
 from clients import encrypted_summation
 from clients.site import Site
-from edufed.config.job import HeSettings, Job, SecAggSettings
+from edufed.config.job import HeSettings, Job, SecureSums
 from edufed.privacy.secagg import SecAggPlan, SecAggSite
 from edufed.privacy.secret_file import read_secret, write_secret
 from edufed.share import Share, to_arrays, to_vector
@@ -24,7 +24,7 @@ ADVERT, REQUEST, DEPOSIT, MASKED, OPENED = "advert", "request", "deposit", "mask
 
 def secure_plan(job: Job, roster: dict[str, bytes]) -> SecAggPlan:
     """Return the plan of a job's secure sums, from this site's own roster."""
-    assert isinstance(job.privacy, SecAggSettings)
+    assert isinstance(job.privacy, SecureSums)
     return SecAggPlan.of(job.id, roster, job.secure_sums, job.privacy.threshold)
 
 
@@ -37,7 +37,7 @@ def advert(site: Site, job: Job, resumed: bool) -> Arrays:
         return {}
     if isinstance(job.privacy, HeSettings):
         return {ADVERT: as_array(encrypted_summation.advert(site, job))}
-    if not isinstance(job.privacy, SecAggSettings):
+    if not isinstance(job.privacy, SecureSums):
         return {}
     member = SecAggSite(secure_plan(job, site.roster(job)), site.name, site.identity())
     message = member.advertise()
@@ -59,7 +59,7 @@ def contribute(site: Site, job: Job, share: Share, arrays: Arrays) -> Arrays:
     """Return `share` as it is to travel: in clear, or hidden for the round in `arrays`."""
     if isinstance(job.privacy, HeSettings):
         return encrypted_summation.encrypt(site, job, share, arrays)
-    if not isinstance(job.privacy, SecAggSettings):
+    if not isinstance(job.privacy, SecureSums):
         return to_arrays(share)
     member = _member(site, job)
     message = member.mask(arrays[REQUEST].tobytes(), to_vector(share))

@@ -35,8 +35,8 @@ class SiteScore(Settings):
     """One site's part in the model, and how well it serves its learners."""
 
     site: str
-    n_train: Count
-    n_test: Count
+    n_train: Count | None  # not told under differential privacy
+    n_test: Count | None
     roc_auc: float | None
 
 
@@ -64,6 +64,8 @@ class Description(Settings):
         As in the report.
     personal : list of str
         Weights that each site keeps for itself and that are not in this folder (FedPer).
+    design : {"exact", "private"}
+        Columns by exact sums over all sites, or in fixed units and beside noisy course means.
     """
 
     format: Literal[1] = 1
@@ -87,6 +89,7 @@ class Description(Settings):
     sites: list[SiteScore]
     privacy: dict[str, Any]
     personal: list[str] = Field(default=[])
+    design: Literal["exact", "private"] = "exact"
 
 
 class _Manifest(Description):

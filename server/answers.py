@@ -64,6 +64,28 @@ class Aligned(BaseModel):
     present: Count | None = None
 
 
+class PrivateHello(BaseModel):
+    """Who takes part, in a job with differential privacy: with what, nobody says exactly."""
+
+    site: str
+
+
+class Ledger(BaseModel):
+    """How a site's privacy ledger stands after a job."""
+
+    population: str
+    jobs: Count
+    epsilon: Annotated[float, Field(ge=0)]
+    delta: Annotated[float, Field(gt=0, lt=1)]
+    budget: Annotated[float, Field(gt=0)]
+
+
+class PrivatelyPublished(BaseModel):
+    """What a site says once it keeps the model of a job with differential privacy."""
+
+    ledger: Ledger
+
+
 class Scores(BaseModel):
     """How good a model is on a site's own learners."""
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from flwr.serverapp import Grid
+from pydantic import BaseModel
 
 from edufed.config import Job
 from edufed.wire import Arrays, pack
-from server.answers import Greeting, Hello, fault
+from server.answers import Hello, fault
 from server.exchange import Exchange, Reply, exchange
 from server.progress import Progress, Step
 
@@ -99,13 +100,20 @@ class Federation:
                 )
             time.sleep(CONNECT_POLL_S)
 
-    def greet(self, resumed: bool = False, form: type[Greeting] = Hello) -> dict[str, Reply]:
+    def greet(
+        self,
+        resumed: bool = False,
+        meta: Mapping[str, Any] | None = None,
+        form: type[BaseModel] = Hello,
+    ) -> dict[str, Reply]:
         """Ask all connected nodes `hello`; those that answer are the job's sites from now on.
 
         Parameters
         ----------
         resumed : bool
             The job goes on after it was cut off: sites keep what they have of it.
+        meta : mapping, optional
+            Sent beside.
         form : type, optional
             What a site must say; other answers are left out.
 
@@ -116,7 +124,7 @@ class Federation:
         """
         # Deployed, a node's name was given to its key when the site was enrolled.
         names = {node.node_id: node.name for node in self.grid.get_nodes() if node.name}
-        content = pack({"job": self._job_json, "resumed": resumed})
+        content = pack({"job": self._job_json, "resumed": resumed, **(meta or {})})
         connected = sorted(self.grid.get_node_ids())
         outcome = self._ask("query.hello", dict.fromkeys(connected, content))
         answers: dict[str, Reply] = {}
@@ -282,9 +290,26 @@ class Federation:
                     raise
                 self.progress(Step("waiting", f"{error}; trying again for {left:.0f} s more"))
                 # Not before so many are there: under secure aggregation, tries are numbered.
-                time.sleep(min(AGAIN_S, left))
-                while self._away() and time.monotonic() < deadline:
-                    time.sleep(CONNECT_POLL_S)
+                self._wait_until(deadline)
+
+    def wait_for_sites(self) -> bool:
+        """Wait as long as `scenario.wait_s` allows for enough sites; say whether they are there."""
+        self._wait_until(time.monotonic() + self.job.scenario.wait_s)
+        return not self._away()
+
+    def _wait_until(self, deadline: float) -> None:
+        time.sleep(min(AGAIN_S, max(deadline - time.monotonic(), 0.0)))
+        while self._away() and time.monotonic() < deadline:
+            time.sleep(CONNECT_POLL_S)
+
+    def take_up(self, kept: Mapping[str, Any]) -> None:
+        """Add what a job had come to before it was cut off: nodes, totals, who was left out."""
+        # Enrolled sites keep their node ids: one that is away just now may come back.
+        self.nodes = kept["nodes"] | self.nodes
+        for name, value in kept["totals"].items():
+            setattr(self.totals, name, getattr(self.totals, name) + value)
+        self.exclusions[:0] = kept["exclusions"]
+        self.refusals[:0] = kept["refusals"]
 
     def _away(self) -> bool:
         """Whether too few of the job's sites are connected."""

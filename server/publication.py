@@ -13,6 +13,7 @@ from edufed.features import FEATURE_VERSION, FEATURES, design_names
 from edufed.models import build_model, personal_names
 from edufed.published import Description, PublishedModel, SiteScore, save_published
 from edufed.wire import SUM, WEIGHT, prefixed
+from server.answers import PrivatelyPublished, fault
 from server.federation import Federation
 from server.report.contract import Report
 from server.services import Save
@@ -57,14 +58,15 @@ def describe(federation: Federation, outcome: Outcome, report: Report) -> Publis
         sites=[
             SiteScore(
                 site=site.site,
-                n_train=site.n_train or 0,
-                n_test=site.n_test or 0,
+                n_train=site.n_train,
+                n_test=site.n_test,
                 roc_auc=site.federated.roc_auc if site.federated else None,
             )
             for site in report.sites
         ],
         privacy=report.privacy.model_dump(mode="json"),
         personal=personal,
+        design="private" if outcome.private is not None else "exact",
     )
     arrays = outcome.sums | {"cohorts": np.array(outcome.cohorts, dtype=str)}
     return PublishedModel(description, outcome.weights, arrays)
@@ -73,7 +75,8 @@ def describe(federation: Federation, outcome: Outcome, report: Report) -> Publis
 def publish(federation: Federation, outcome: Outcome, model: PublishedModel) -> None:
     """Send the model to every site of the job; each keeps it with its own calibration."""
     arrays = prefixed(WEIGHT, model.weights) | prefixed(SUM, outcome.sums)
-    federation.ask(
+    private = outcome.private
+    replies, _ = federation.ask(
         "query.publish",
         {
             "description": model.description.model_dump(mode="json"),
@@ -81,5 +84,8 @@ def publish(federation: Federation, outcome: Outcome, model: PublishedModel) -> 
             "model_round": outcome.best_round,
         },
         lambda _: arrays,
+        check=lambda reply: fault(PrivatelyPublished, reply.meta) if private else None,
         least=0,  # the job is done: a site that is away now does not undo it
     )
+    if private is not None:
+        private.ledgers = {site: reply.meta["ledger"] for site, reply in replies.items()}

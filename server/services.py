@@ -38,7 +38,7 @@ class Service:
     ----------
     run : Run
     report : callable
-        (federation, outcome, seconds, pooled or None) -> Report
+        (federation, outcome, seconds, baselines or None) -> Report
     publish : callable or None
         (federation, outcome, report) -> Save. Hands the model to the sites; None where there is
         no model.
@@ -71,6 +71,14 @@ def _early_warning() -> Service:
     return Service(run, build_report, hand_over)
 
 
+def _private_early_warning() -> Service:
+    from server.publication import hand_over
+    from server.report.horizontal import build_private_report
+    from server.strategies.horizontal_dp import run
+
+    return Service(run, build_private_report, hand_over)
+
+
 def _vertical_early_warning() -> Service:
     from server.report.vertical import build_report
     from server.strategies.vertical import run
@@ -89,6 +97,7 @@ def _recommend() -> Service:
 #: `Job.service` -> what imports and returns its service.
 _SERVICES: dict[str, Callable[[], Service]] = {
     "early_warning": _early_warning,
+    "private/early_warning": _private_early_warning,
     "vertical/early_warning": _vertical_early_warning,
     "recommend": _recommend,
 }

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from edufed.config import Job
-from edufed.config.job import HeSettings, SecAggSettings
+from edufed.config.job import Averaging, HeSettings, SecureSums
 from edufed.privacy.secagg import SecAggError, SecAggPlan, SecAggSum
 from edufed.share import Share, combined_from_vector, from_arrays, layout
 from edufed.wire import Arrays, as_array
@@ -40,7 +40,7 @@ def secure_plan(job: Job, roster: Mapping[str, bytes]) -> SecAggPlan:
     SecAggError
         Too few sites for one.
     """
-    assert isinstance(job.privacy, SecAggSettings | HeSettings)
+    assert isinstance(job.privacy, SecureSums | HeSettings)
     return SecAggPlan.of(job.id, roster, job.secure_sums, job.privacy.threshold)
 
 
@@ -53,7 +53,7 @@ def least_sites(job: Job, roster: Mapping[str, bytes]) -> int:
         Secure aggregation cannot be set up among so few sites.
     """
     least = job.scenario.min_sites
-    if isinstance(job.privacy, SecAggSettings | HeSettings):
+    if isinstance(job.privacy, SecureSums | HeSettings):
         try:
             least = max(least, secure_plan(job, roster).threshold)
         except SecAggError as error:
@@ -136,7 +136,7 @@ def build_summation(
     JobError
         Secure aggregation cannot be set up among these sites.
     """
-    if isinstance(federation.job.privacy, SecAggSettings):
+    if isinstance(federation.job.privacy, SecureSums):
         return SecureSum(federation, greeted, roster, checkpoint)
     if isinstance(federation.job.privacy, HeSettings):
         from server.encrypted_summation import EncryptedSum  # which builds on this module
@@ -183,7 +183,8 @@ class PlainSum:
             share = from_arrays(reply.arrays)
         except (TypeError, ValueError):
             return "its weight is not a number"
-        bound = self.federation.job.local_training.max_update_norm
+        strategy = self.federation.job.strategy
+        bound = strategy.max_update_norm if isinstance(strategy, Averaging) else None
         return share.fault(like) or beyond(bound, share.means, like.means)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -16,6 +16,9 @@ from edufed.config import Job, simulated_sites
 from server.app import Finished
 from server.progress import Progress, Step
 from server.report.horizontal import Summary
+
+if TYPE_CHECKING:
+    from clients.beside import Beside  # with torch
 
 
 def carry_out(job: Job, engine: Engine) -> None:
@@ -30,12 +33,12 @@ def carry_out(job: Job, engine: Engine) -> None:
     with showing(console) as progress:
         finished = simulate(job, engine, progress)
         baseline = _BASELINES.get(job.service) if job.research else None
-        pooled = baseline(job, finished, progress) if baseline is not None else None
+        baselines = baseline(job, finished, progress) if baseline is not None else None
     # Drawing is imported with the report alone: matplotlib takes a second.
     from server.report.write import write_report
 
     seconds = sum(lap for _, lap in finished.outcome.phases)
-    report = finished.report(seconds, pooled)
+    report = finished.report(seconds, baselines)
     folder = Path(job.out)
     if finished.save_model is not None:
         finished.save_model(folder / "model")
@@ -44,6 +47,18 @@ def carry_out(job: Job, engine: Engine) -> None:
     if finished.save_model is not None:
         console.print(f"model:  {folder / 'model'}", highlight=False, soft_wrap=True)
     console.print(f"report: {written.html}", highlight=False, soft_wrap=True)
+
+
+def _beside(job: Job, finished: Finished, progress: Progress) -> Beside:
+    from clients.beside import scores_beside
+
+    progress(Step("beside", "exact scores and baselines, for comparison: none of it travelled"))
+    started = time.monotonic()
+    outcome = finished.outcome
+    sites = [site for site in simulated_sites(job) if site.name in outcome.metrics]
+    beside = scores_beside(job, sites, outcome.weights, outcome.cohorts, outcome.sums)
+    outcome.phases.append(("beside", time.monotonic() - started))
+    return beside
 
 
 def _pooled(job: Job, finished: Finished, progress: Progress) -> dict[str, Summary]:
@@ -68,8 +83,9 @@ def _pooled_vertical(job: Job, finished: Finished, progress: Progress) -> dict[s
     return found
 
 
-#: `Job.service` -> what trains the pooled baseline, where there is one.
+#: `Job.service` -> what trains the baselines that are the simulation's own, where there are any.
 _BASELINES: dict[str, Callable[[Job, Finished, Progress], Any]] = {
     "early_warning": _pooled,
+    "private/early_warning": _beside,
     "vertical/early_warning": _pooled_vertical,
 }

@@ -1,6 +1,6 @@
 """Settings: what a job and a site may say in YAML, checked before anything runs."""
 
-from edufed.config.compose import compose_job, job_from_run_config
+from edufed.config.compose import compose_job, job_from_run_config, without_privacy
 from edufed.config.errors import SettingsError
 from edufed.config.job import Job
 from edufed.config.site import SiteSettings, load_site, simulated_sites
@@ -13,4 +13,5 @@ __all__ = [
     "job_from_run_config",
     "load_site",
     "simulated_sites",
+    "without_privacy",
 ]

@@ -65,6 +65,15 @@ def compose_job(overrides: Sequence[str]) -> Job:
     return job.model_copy(update={"id": _job_id(job)})
 
 
+def without_privacy(job: Job) -> Job:
+    """Return a job on the same data with the same model, and otherwise the defaults of `conf/`."""
+    plain = {
+        group: OmegaConf.to_container(OmegaConf.load(FOLDER / group / f"{name}.yaml"))
+        for group, name in (("scenario", job.scenario.name), ("strategy", "fedavg"))
+    }
+    return check_job({**job.model_dump(mode="json"), **plain, "privacy": {"name": "none"}})
+
+
 def _anchored(job: Job) -> Job:
     """Make the paths absolute: a simulated site need not run in the folder they were typed in."""
 

@@ -119,6 +119,8 @@ class DataSettings(Settings):
     region: NotNegativeInt = 0  # vertical: that region
     label_party: str | None = None  # vertical: the site with the targets
     files: list[str] = Field(default=[])  # YAML files of sites, as `edufed client` takes them
+    # Course ids from a catalogue: public, not found in learners' records. For differential privacy.
+    courses: list[str] = Field(default=[])
 
     @model_validator(mode="after")
     def _one_list_of_sites(self) -> DataSettings:
@@ -149,13 +151,18 @@ class MlpSettings(Settings):
     l2: NotNegative
 
 
-class LocalTraining(Settings):
+class Averaging(Settings):
+    """Sites send models, and these are combined."""
+
+    max_update_norm: PositiveFloat | None  # the farthest (L2) that one round may move its model
+
+
+class LocalTraining(Averaging):
     """How a site trains within one round."""
 
     local_epochs: PositiveInt
     batch_size: PositiveInt
     learning_rate: PositiveFloat  # in the first round; it falls to almost nothing in the last
-    max_update_norm: PositiveFloat | None  # the farthest (L2) that one round may move its model
 
 
 class FedAvgSettings(LocalTraining):
@@ -243,17 +250,38 @@ class ExactSettings(Settings):
     name: Literal["exact"]
 
 
+class DpFedAvgSettings(Averaging):
+    """Sites train by DP-SGD (Abadi et al. 2016), and their models are averaged: privacy=dp."""
+
+    name: Literal["dp_fedavg"]
+    local_steps: PositiveInt  # in a round
+    learning_rate: PositiveFloat
+
+
+class DpSgdSettings(Settings):
+    """Each round is one step on the noisy sum of all sites' gradients: privacy=secagg_dp."""
+
+    name: Literal["dp_sgd"]
+    learning_rate: PositiveFloat
+    momentum: Annotated[float, Field(ge=0, lt=1)]
+
+
 class NoPrivacy(Settings):
     """Updates travel as they are (under TLS when deployed)."""
 
     name: Literal["none"]
 
 
-class SecAggSettings(Settings):
+class SecureSums(Settings):
     """Secure aggregation: the coordinator learns sums over sites and nothing of one site."""
 
-    name: Literal["secagg"]
     threshold: PositiveInt | None  # sites that must answer; default: all but a third
+
+
+class SecAggSettings(SecureSums):
+    """Secure aggregation of exact sums."""
+
+    name: Literal["secagg"]
 
 
 class HeSettings(Settings):
@@ -261,6 +289,28 @@ class HeSettings(Settings):
 
     name: Literal["he"]
     threshold: PositiveInt | None  # sites that must answer; default: all but a third
+
+
+class PrivateLearners(Settings):
+    """Differential privacy of each learner, all their rows together, in everything that leaves."""
+
+    epsilon: PositiveFloat  # of the whole job
+    delta: Annotated[float, Field(gt=0, lt=1)]
+    sampling_rate: Annotated[float, Field(gt=0, le=1)]  # chance of a learner to be in a step
+    clip: PositiveFloat  # greatest length of a learner's gradient
+
+
+class DpSettings(PrivateLearners):
+    """Each site adds all of the noise to what it sends."""
+
+    name: Literal["dp"]
+
+
+class SecAggDpSettings(PrivateLearners, SecureSums):
+    """Sites add shares of the noise, and secure aggregation shows the sum alone."""
+
+    name: Literal["secagg_dp"]
+    colluding_sites: Annotated[int, Field(ge=0)]  # that may tell the coordinator their noise
 
 
 class SimulationSettings(Settings):
@@ -287,7 +337,9 @@ StrategySettings = Annotated[
     | FedMedianSettings
     | FedTrimmedAvgSettings
     | KrumSettings
-    | ExactSettings,
+    | ExactSettings
+    | DpFedAvgSettings
+    | DpSgdSettings,
     Field(discriminator="name"),
 ]
 TaskSettings = Annotated[
@@ -295,7 +347,12 @@ TaskSettings = Annotated[
 ]
 Scenario = Annotated[HorizontalSettings | VerticalSettings, Field(discriminator="name")]
 FederationSettings = Annotated[SimulationSettings | DeploymentSettings, Field(discriminator="name")]
-PrivacySettings = Annotated[NoPrivacy | SecAggSettings | HeSettings, Field(discriminator="name")]
+PrivacySettings = Annotated[
+    NoPrivacy | SecAggSettings | HeSettings | DpSettings | SecAggDpSettings,
+    Field(discriminator="name"),
+]
+#: Differential privacy needs training that clips and adds noise: privacy -> strategy.
+PRIVATE_STRATEGIES = {"dp": "dp_fedavg", "secagg_dp": "dp_sgd"}
 
 
 class Job(Settings):
@@ -322,9 +379,11 @@ class Job(Settings):
 
     @property
     def service(self) -> str:
-        """What serves the job: its task, with the scenario before it where that decides too."""
+        """What serves the job: its task, with what else decides before it: scenario or privacy."""
         if isinstance(self.scenario, VerticalSettings):
             return f"{self.scenario.name}/{self.task.name}"
+        if isinstance(self.privacy, PrivateLearners):
+            return f"private/{self.task.name}"
         return self.task.name
 
     @property
@@ -335,7 +394,7 @@ class Job(Settings):
 
     @property
     def local_training(self) -> LocalTraining:
-        """How a site trains within a round; every strategy of scenario=horizontal says it."""
+        """How a site trains within a round: said by strategies without differential privacy."""
         assert isinstance(self.strategy, LocalTraining)
         return self.strategy
 
@@ -369,6 +428,7 @@ class Job(Settings):
             self._is_vertical()
         if isinstance(self.task, RecommendSettings):
             self._recommends()
+        self._trains_privately()
         return self
 
     def _recommends(self) -> None:
@@ -392,6 +452,20 @@ class Job(Settings):
                 "scenario=vertical masks what feature parties send in any case: leave privacy out,"
                 " or choose privacy=secagg"
             )
+
+    def _trains_privately(self) -> None:
+        privacy, strategy = self.privacy.name, self.strategy.name
+        needed = PRIVATE_STRATEGIES.get(privacy)
+        if needed is not None and strategy != needed:
+            raise ValueError(
+                f"privacy={privacy} trains by strategy={needed}, not {strategy};"
+                " leave strategy= out, and model= and strategy.* at their defaults to begin with"
+            )
+        if needed is not None and not isinstance(self.task, EarlyWarningSettings):
+            raise ValueError(f"privacy={privacy} is for task=early_warning, not {self.task.name}")
+        if needed is None and strategy in PRIVATE_STRATEGIES.values():
+            fitting = next(p for p, s in PRIVATE_STRATEGIES.items() if s == strategy)
+            raise ValueError(f"strategy={strategy} is for privacy={fitting}, not {privacy}")
 
     def _withstands(self, strategy: RobustSettings) -> None:
         name = self.strategy.name

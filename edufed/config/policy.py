@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Annotated, Literal, get_args
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, PositiveInt, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from edufed.config.errors import Settings
 from edufed.config.job import Job
@@ -15,11 +22,21 @@ DAYS: tuple[Day, ...] = get_args(Day)
 _CLOCK = r"([01]\d|2[0-3]):[0-5]\d"
 
 
+class BudgetPolicy(Settings):
+    """The most that all jobs together may cost one learner of the site, by its ledger."""
+
+    epsilon: PositiveFloat = 8.0
+    delta: Annotated[float, Field(gt=0, lt=1)] = 1e-5
+
+
 class PrivacyPolicy(Settings):
     """The least protection under which this site's answers may leave it."""
 
     #: or_he: encrypted sums (privacy=he) will do as well
     secagg: Literal["required", "or_he", "optional"] = "optional"
+    dp: Literal["required", "optional"] = "optional"  # privacy=dp or privacy=secagg_dp
+    max_epsilon: PositiveFloat | None = None  # of one job
+    budget: BudgetPolicy = BudgetPolicy()
 
 
 class DataPolicy(Settings):

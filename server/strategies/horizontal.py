@@ -24,6 +24,7 @@ from edufed.features.cohort import BINS
 from edufed.metrics import BINS as METRIC_BINS
 from edufed.metrics import metrics_from_summary
 from edufed.models import build_model, get_weights, personal_names
+from edufed.privacy.dp.budget import JobBudget
 from edufed.share import Share
 from edufed.wire import SUM, WEIGHT, Arrays, prefixed, unprefixed
 from server.aggregation import aggregate, build_strategy, memory, recall
@@ -56,6 +57,30 @@ class Round:
 
 
 @dataclass
+class PrivateFindings:
+    """What a job with differential privacy spent, and what noisy answers say beside the model.
+
+    Attributes
+    ----------
+    budget : JobBudget
+    learners : float array, shape (2,)
+        Noisy numbers of learners who trained and who tested.
+    scores : float64 array, shape (2, bins)
+        Noisy `edufed.privacy.dp.evaluation.score_counts`, summed over sites.
+    deviation : float
+        Of the noise in each of them.
+    ledgers : dict of str to dict
+        What sites said of their ledgers at the job's end.
+    """
+
+    budget: JobBudget
+    learners: Summary
+    scores: Summary
+    deviation: float
+    ledgers: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+@dataclass
 class Outcome:
     """Everything that the report and the published model are made of."""
 
@@ -70,6 +95,7 @@ class Outcome:
     metrics: dict[str, dict[str, Any]]  # site -> its own: federated, perhaps local
     phases: list[tuple[str, float]] = field(default_factory=list)
     encrypted: dict[str, Any] | None = None  # what encrypting the sums has cost
+    private: PrivateFindings | None = None
 
 
 def run(
@@ -94,7 +120,7 @@ def run(
     """
     job, progress = federation.job, federation.progress
     phases: list[tuple[str, float]] = []
-    clock = _Clock(phases)
+    clock = Clock(phases)
 
     federation.least = least_sites(job, roster)
     connected = federation.connect(expected)
@@ -139,13 +165,14 @@ def run(
     )
 
 
-class _Clock:
+class Clock:
     """Seconds by phase."""
 
     def __init__(self, phases: list[tuple[str, float]]) -> None:
         self.phases, self.last = phases, time.monotonic()
 
     def lap(self, phase: str) -> None:
+        """Note the seconds since the last phase ended as those of `phase`."""
         now = time.monotonic()
         self.phases.append((phase, now - self.last))
         self.last = now
@@ -236,12 +263,7 @@ class _Training:
         self.best_loss = math.inf if meta["best_loss"] is None else meta["best_loss"]
         self.rounds = [Round(**entry) for entry in meta["rounds"]]
         recall(self.strategy, unprefixed("strategy/", arrays))
-        # Enrolled sites keep their node ids: one that is away just now may come back.
-        federation.nodes = meta["nodes"] | federation.nodes
-        for name, value in meta["totals"].items():
-            setattr(federation.totals, name, getattr(federation.totals, name) + value)
-        federation.exclusions[:0] = meta["exclusions"]
-        federation.refusals[:0] = meta["refusals"]
+        federation.take_up(meta)
         return self
 
     def run(self) -> None:

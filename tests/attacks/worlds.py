@@ -7,8 +7,9 @@ from clients.training import predict_logit, train_locally
 from edufed.models import RiskModel, get_weights, set_weights
 from edufed.privacy.attacks.membership import margins
 from edufed.privacy.dp.accounting import calibrate
+from edufed.privacy.dp.descent import Descent
 from edufed.privacy.dp.randomness import RandomSource
-from edufed.privacy.dp.training import Descent, gradient_share
+from edufed.privacy.dp.training import gradient_share
 
 INPUTS, TRAITS, SITES, ROUNDS = 30, 4, 5, 20
 LOADINGS = np.random.default_rng(0).standard_normal((TRAITS, INPUTS)) * 0.5

@@ -151,7 +151,9 @@ class JobBudget:
         }
 
 
-def horizontal_parts(steps: int, sampling_rate: float, clip: float) -> list[Part]:
+def horizontal_parts(
+    steps: int, sampling_rate: float, clip: float, courses: bool = True
+) -> list[Part]:
     """Everything that leaves in a horizontal job, and the share of the budget that each gets.
 
     Numbers of learners (as weights, and to divide by), course sums, training, test scores. Nothing
@@ -163,10 +165,13 @@ def horizontal_parts(steps: int, sampling_rate: float, clip: float) -> list[Part
         Rounds times local steps; under shared noise, rounds.
     sampling_rate, clip : float
         Of training.
+    courses : bool
+        Whether course sums are asked for; without, their share is divided among the others.
     """
+    statistics = [Part("statistics", 0.15, clip=STATISTICS_CLIP)] if courses else []
     return [
         Part("counts", 0.03, clip=COUNTS_CLIP),
-        Part("statistics", 0.15, clip=STATISTICS_CLIP),
+        *statistics,
         Part("training", 0.6, sampling_rate, steps, clip),
         Part("evaluation", 0.22, clip=SCORES_CLIP),
     ]

@@ -195,7 +195,8 @@ def gradient_share(
 
     Meant for secure aggregation: the sum over at least `minimum_sites` sites carries noise of at
     least `noise_multiplier` times `clip` and costs `Charge(noise_multiplier, sample_rate)`; a
-    site's part alone carries less and is not to be seen. `descend` takes the step.
+    site's part alone carries less and is not to be seen. `edufed.privacy.dp.descent` takes the
+    step.
 
     Parameters
     ----------
@@ -228,47 +229,6 @@ def gradient_share(
         name: add_noise(sum_.numpy(), deviation, source, grid)
         for name, sum_ in zip(named, clipped, strict=True)
     }
-
-
-class Descent:
-    """Steps of gradient descent on noisy sums, with momentum: the coordinator's half.
-
-    Parameters
-    ----------
-    learning_rate : float
-    momentum : float
-    """
-
-    def __init__(self, learning_rate: float, momentum: float = 0.0) -> None:
-        self._rate, self._momentum = learning_rate, momentum
-        self._speed: dict[str, Float64Array] = {}
-
-    def step(
-        self,
-        weights: dict[str, npt.NDArray[np.float32]],
-        total: dict[str, Float64Array],
-        expected: float,
-        l2: float = 0.0,
-    ) -> dict[str, npt.NDArray[np.float32]]:
-        """Return the next weights.
-
-        Parameters
-        ----------
-        weights : dict of arrays
-        total : dict of arrays
-            Sum of the sites' `gradient_share`.
-        expected : float
-            Sample rate times the (known or noisy) number of learners over all sites.
-        l2 : float
-            Strength of the penalty, which leaves biases out.
-        """
-        moved = {}
-        for name, weight in weights.items():
-            gradient = total[name] / expected + (l2 * weight if weight.ndim > 1 else 0.0)
-            speed = self._momentum * self._speed.get(name, np.zeros_like(gradient)) - gradient
-            self._speed[name] = speed
-            moved[name] = (weight + self._rate * speed).astype(np.float32)
-        return moved
 
 
 def _check(noise_multiplier: float, sample_rate: float, steps: int, population: float) -> None:

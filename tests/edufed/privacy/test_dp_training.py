@@ -5,11 +5,11 @@ from scipy import stats
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from edufed.models import RiskModel, get_weights
+from edufed.privacy.dp.descent import Descent
 from edufed.privacy.dp.gradients import ClippedSum, LearnerRows
 from edufed.privacy.dp.randomness import RandomSource
 from edufed.privacy.dp.training import (
     AdaptiveClip,
-    Descent,
     PrivateTrainingError,
     gradient_share,
     train_privately,

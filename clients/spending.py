@@ -1,0 +1,175 @@
+"""A site's spending of its learners' privacy: the ledger first, then the noisy answer, once.
+
+A question that costs privacy is answered once a job. Where the answer is private by itself, a site
+that is asked again, after a loss on the way, gives the same answer again, which costs nothing.
+Its share of a sum it gives once: two sums that hold it could be subtracted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from clients.policy import PolicyRefusalError
+from clients.site import Site
+from edufed.config.job import Job, SimulationSettings
+from edufed.config.site import SiteSettings
+from edufed.privacy.composition import epsilon, steps_of
+from edufed.privacy.dp.budget import Entry, JobBudget
+from edufed.privacy.ledger import Budget, BudgetError, Ledger, LedgerError
+from edufed.private_job import POPULATION, kind_of, privacy_of, with_noise
+from edufed.share import Share, from_arrays, to_arrays
+from edufed.wire import Arrays
+
+#: The ledger in a site's state folder.
+LEDGER = "ledger.jsonl"
+#: What one accountant on two machines may differ by.
+_SLACK = 1e-6
+
+
+class SpentError(LedgerError):
+    """A question that costs privacy, and that the site has answered already."""
+
+
+def ledger_of(settings: SiteSettings, folder: Path | None = None) -> Ledger:
+    """Open a site's ledger, in its state folder unless another is given."""
+    allowed = settings.policy.privacy.budget
+    return Ledger((folder or settings.state) / LEDGER, Budget(allowed.epsilon, allowed.delta))
+
+
+def job_ledger(site: Site, job: Job) -> Ledger:
+    """Open the ledger in which a job is noted: the site's own.
+
+    A simulation without `federation.state` leaves nothing for another one to add to, so there the
+    ledger is the job's alone.
+    """
+    own = job.federation
+    if site.settings.simulated and isinstance(own, SimulationSettings) and own.state is None:
+        folder = site.store.folder / "jobs" / job.id
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return ledger_of(site.settings, folder)
+    return ledger_of(site.settings)
+
+
+def reserve(site: Site, job: Job, multipliers: Sequence[float]) -> None:
+    """Set aside in the ledger all that the job will spend, by the noise that is planned.
+
+    Raises
+    ------
+    PolicyRefusalError
+        The noise is too little for the ε that the job sets, or the ledger has too little left.
+    LedgerError
+        The ledger was altered, or the job's id was used before.
+    """
+    try:
+        budget = with_noise(job, multipliers)
+    except ValueError as error:
+        raise PolicyRefusalError(f"the noise that the coordinator planned: {error}") from None
+    asked = privacy_of(job).epsilon
+    cost = epsilon(steps_of(budget.charges), budget.delta)
+    if cost > asked * (1 + _SLACK):
+        raise PolicyRefusalError(
+            f"the noise that the coordinator planned costs ε = {cost:.3f}, more than"
+            f" privacy.epsilon ({asked:g})"
+        )
+    try:
+        job_ledger(site, job).reserve(job.id, POPULATION, budget.charges)
+    except BudgetError as error:
+        raise PolicyRefusalError(str(error)) from None
+    site.store.save(_plan_file(job), {"noise": np.array(multipliers, dtype=np.float64)})
+
+
+def reserved(site: Site, job: Job) -> JobBudget:
+    """Return what the job spends on what, as it was reserved.
+
+    Raises
+    ------
+    SpentError
+        Nothing was.
+    """
+    kept = site.store.load(_plan_file(job))
+    if kept is None:
+        raise SpentError("the job has reserved nothing in this site's privacy ledger")
+    return with_noise(job, kept["noise"].tolist())
+
+
+def answer_once(
+    site: Site,
+    job: Job,
+    step: str,
+    question: Arrays,
+    entries: Sequence[tuple[Entry, int]],
+    answer: Callable[[], Share],
+) -> Share:
+    """Make a noisy answer and note what it costs before it is given.
+
+    Parameters
+    ----------
+    site, job
+    step : str
+        Names the question within the job, such as ``train-3``.
+    question : dict of arrays
+        What the answer depends on beside the site's records.
+    entries : sequence of (Entry, int)
+        What it costs: so many steps of each entry.
+    answer : callable
+        Makes it.
+
+    Raises
+    ------
+    SpentError
+        The step was answered: with the same question under `kind="sum"`, with another under either.
+    LedgerError
+        The ledger cannot be used, or the job is closed.
+    """
+    asked, name = _digest(question), _step_file(job, step)
+    kept = site.store.load(name)
+    if kept is not None:
+        if kind_of(job) == "sum" or kept["question"].tobytes() != asked:
+            raise SpentError(f"{step} was answered already; another answer would cost privacy anew")
+        return from_arrays(kept)
+    share = answer()
+    ledger = job_ledger(site, job)
+    for entry, steps in entries:
+        ledger.spend(job.id, POPULATION, replace(entry.charge, steps=steps))
+    mark = {"question": np.frombuffer(asked, dtype=np.uint8)}
+    # A site's share of a sum has too little noise to be kept.
+    site.store.save(name, mark if kind_of(job) == "sum" else mark | to_arrays(share))
+    return share
+
+
+def answered(site: Site, job: Job, step: str) -> Share | None:
+    """Return a noisy answer that the site has given and kept, or None."""
+    kept = site.store.load(_step_file(job, step))
+    return None if kept is None else from_arrays(kept)
+
+
+def close(site: Site, job: Job) -> dict[str, Any]:
+    """Give back what the job did not spend; return what the ledger says of the site's learners."""
+    ledger = job_ledger(site, job)
+    ledger.close(job.id)
+    (row,) = (row for row in ledger.summary() if row["population"] == POPULATION)
+    return {**row, "jobs": len(row["jobs"])}
+
+
+def _step_file(job: Job, step: str) -> str:
+    return f"jobs/{job.id}/private-{step}"
+
+
+def _plan_file(job: Job) -> str:
+    return f"jobs/{job.id}/private-plan"
+
+
+def _digest(question: Arrays) -> bytes:
+    digest = hashlib.sha256()
+    for name in sorted(question):
+        array = np.ascontiguousarray(question[name])
+        digest.update(json.dumps([name, str(array.dtype), array.shape]).encode())
+        digest.update(array.tobytes())
+    return digest.digest()
