@@ -30,6 +30,8 @@ IMPLIED = {
     "data=oulad_vertical": ("scenario=vertical",),
     "strategy=exact": ("scenario=vertical",),
     "scenario=vertical": ("model=logistic", "strategy=exact", "privacy=secagg"),
+    "strategy=dp_fedavg": ("privacy=dp",),
+    "strategy=dp_sgd": ("privacy=secagg_dp",),
     "federation=deployment": ("privacy=secagg",),
 }
 
