@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from clients.horizontal import Answer, UnpreparedError, model_from, prepared
 from clients.publish import publish as keep
@@ -99,7 +100,7 @@ def _local_model(
         train_privately(
             model,
             *ready.design.part(rows),
-            ready.matrix.learner_id[rows],
+            _learner_ids(site, job)[rows],
             noise_multiplier=entry.charge.noise_multiplier,
             clip=privacy.clip,
             sample_rate=privacy.sampling_rate,
@@ -128,7 +129,7 @@ def _gradient(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays, ent
         gradient = gradient_share(
             model,
             *ready.design.part(rows),
-            ready.matrix.learner_id[rows],
+            _learner_ids(site, job)[rows],
             noise_multiplier=entry.charge.noise_multiplier,
             clip=privacy.clip,
             sample_rate=privacy.sampling_rate,
@@ -149,7 +150,7 @@ def evaluate(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> A
         rows = ready.design.split.test
         model = model_from(site, job, ready.design.x.shape[1], meta, arrays)
         x, y = ready.design.part(rows)
-        counts = score_counts(y, predict_risk(model, x), ready.matrix.learner_id[rows])
+        counts = score_counts(y, predict_risk(model, x), _learner_ids(site, job)[rows])
         return Share(sums={"scores": _noisy(site, job, counts, entry)})
 
     asked = unprefixed(WEIGHT, arrays)
@@ -161,6 +162,11 @@ def publish(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> An
     """Keep the model, calibrated here for use here; say how the ledger stands."""
     keep(site, job, meta, arrays)
     return {"ledger": close(site, job)}, {}
+
+
+def _learner_ids(site: Site, job: Job) -> npt.NDArray[np.object_]:
+    """Whose each row of the design is; this stays at the site."""
+    return site.learners(job.early_warning.cutoff_day).matrix.learner_id
 
 
 def _counts(matrix: FeatureMatrix, job: Job) -> Float64Array:

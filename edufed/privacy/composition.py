@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 #: First step of the privacy loss grid. It is refined until ε no longer falls by more than:
 _GRID = 1e-3
@@ -43,7 +44,7 @@ class Charge:
             raise ValueError(f"a charge has at least one step, not {self.steps}")
 
 
-#: Steps by (noise multiplier, sampling rate).
+#: Steps by (noise multiplier, sampling rate), to add up and to look up.
 Steps = Counter[tuple[float, float]]
 
 
@@ -57,8 +58,11 @@ def steps_of(charges: Iterable[Charge]) -> Steps:
 
 def epsilon(steps: Steps, delta: float) -> float:
     """ε at `delta` of all `steps` together, to within 1 % and never less; 0 for no steps."""
-    if not steps:
-        return 0.0
+    return _refined(tuple(sorted(steps.items())), delta) if steps else 0.0
+
+
+@lru_cache(maxsize=256)
+def _refined(steps: tuple[tuple[tuple[float, float], int], ...], delta: float) -> float:
     grid = _GRID
     before, now = float("inf"), _epsilon(steps, delta, grid)
     while before > now * (1 + _TOLERANCE):
@@ -67,12 +71,14 @@ def epsilon(steps: Steps, delta: float) -> float:
     return now
 
 
-def _epsilon(steps: Steps, delta: float, grid: float) -> float:
+def _epsilon(
+    steps: tuple[tuple[tuple[float, float], int], ...], delta: float, grid: float
+) -> float:
     import dp_accounting  # slow to import, and a site that only spends does not need it
     from dp_accounting.pld import PLDAccountant
 
     accountant = PLDAccountant(value_discretization_interval=grid)
-    for (noise, rate), count in sorted(steps.items()):
+    for (noise, rate), count in steps:
         event: dp_accounting.DpEvent = dp_accounting.GaussianDpEvent(noise)
         if rate < 1:
             event = dp_accounting.PoissonSampledDpEvent(rate, event)
