@@ -23,6 +23,30 @@ def statistics(message: Message, context: Context) -> Message:
     return answer(message, context, by_task(TRAIN, "send_statistics"))
 
 
+@app.query("quality_hello")
+def quality_hello(message: Message, context: Context) -> Message:
+    """Answer with names of units, terms and courses for the quality map."""
+    from clients import quality_map
+
+    return answer(message, context, quality_map.hello)
+
+
+@app.query("quality_counts")
+def quality_counts(message: Message, context: Context) -> Message:
+    """Answer with the number of learners in every cell of the quality map."""
+    from clients import quality_map
+
+    return answer(message, context, quality_map.send_counts)
+
+
+@app.query("quality_sums")
+def quality_sums(message: Message, context: Context) -> Message:
+    """Answer with the measures' sums in those cells of the quality map that may be told."""
+    from clients import quality_map
+
+    return answer(message, context, quality_map.send_sums)
+
+
 @app.query("keys")
 def keys(message: Message, context: Context) -> Message:
     """Answer with sealed shares of this site's keys, or the sealed key, for the job's sums."""

@@ -66,6 +66,9 @@ LEARNERS = DataFrameSchema(
         "age_band": _optional(str, Check.str_matches(r"^\d{1,3}-\d{0,3}$")),
         "education_level": _optional("Int64", Check.in_range(0, 8)),  # ISCED 2011
         "region": _optional(str),
+        "district": _optional(str),
+        "school": _optional(str),
+        "class": _optional(str),
         "support_need": _optional("boolean"),
         # Rank of the learner's area or household from most (0) to least (1) deprived.
         "means": _optional(float, UNIT),

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from edufed.config.job import MapLevel
+
 Count = Annotated[int, Field(ge=0)]
 Score = Annotated[float, Field(ge=0, le=1)]
 
@@ -84,6 +86,24 @@ class PrivatelyPublished(BaseModel):
     """What a site says once it keeps the model of a job with differential privacy."""
 
     ledger: Ledger
+
+
+class MapHello(BaseModel):
+    """Which cells of the quality map a site has learners for."""
+
+    site: str
+    levels: list[MapLevel]
+    units: list[list[str]]
+    terms: list[str]
+    stages: dict[str, Annotated[int, Field(ge=0, le=8)]]
+    quality: Quality
+    seconds_features: float
+
+    @model_validator(mode="after")
+    def _as_deep_as_said(self) -> MapHello:
+        if any(len(path) != len(self.levels) for path in self.units):
+            raise ValueError("a unit has not a name at every level")
+        return self
 
 
 class Scores(BaseModel):

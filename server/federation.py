@@ -105,8 +105,9 @@ class Federation:
         resumed: bool = False,
         meta: Mapping[str, Any] | None = None,
         form: type[BaseModel] = Hello,
+        kind: str = "query.hello",
     ) -> dict[str, Reply]:
-        """Ask all connected nodes `hello`; those that answer are the job's sites from now on.
+        """Ask all connected nodes who they are; those that answer are the job's sites from now on.
 
         Parameters
         ----------
@@ -116,6 +117,8 @@ class Federation:
             Sent beside.
         form : type, optional
             What a site must say; other answers are left out.
+        kind : str, optional
+            Message type.
 
         Raises
         ------
@@ -126,7 +129,7 @@ class Federation:
         names = {node.node_id: node.name for node in self.grid.get_nodes() if node.name}
         content = pack({"job": self._job_json, "resumed": resumed, **(meta or {})})
         connected = sorted(self.grid.get_node_ids())
-        outcome = self._ask("query.hello", dict.fromkeys(connected, content))
+        outcome = self._ask(kind, dict.fromkeys(connected, content))
         answers: dict[str, Reply] = {}
         for node, reply in sorted(outcome.replies.items()):
             site = str(reply.meta.get("site"))

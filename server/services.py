@@ -94,10 +94,18 @@ def _recommend() -> Service:
     return Service(run, build_report, hand_over)
 
 
+def _quality_map() -> Service:
+    from server.report.quality_map import build_map_report
+    from server.strategies.quality_map import run
+
+    return Service(run, build_map_report, None)
+
+
 #: `Job.service` -> what imports and returns its service.
 _SERVICES: dict[str, Callable[[], Service]] = {
     "early_warning": _early_warning,
     "private/early_warning": _private_early_warning,
     "vertical/early_warning": _vertical_early_warning,
     "recommend": _recommend,
+    "quality_map": _quality_map,
 }

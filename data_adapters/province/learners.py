@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from scipy.special import ndtr
 
 from data_adapters.province.courses import TASTES, Catalogue
 from data_adapters.province.risk import INDEX, TRAITS, Drift, loadings, trait_means
@@ -30,12 +31,17 @@ KNOWN: dict[Platform, float] = {"mooc": 0.9, "digital_library": 0.65, "live_clas
 SECOND_COURSE = 0.3
 #: Learner columns of each platform. What is not named here the platform does not have.
 COLUMNS: dict[Platform, tuple[str, ...]] = {
-    "mooc": ("gender", "age_band", "education_level", "region", "support_need", "means"),
+    "mooc": (
+        *("gender", "age_band", "education_level", "region", "district", "school", "class"),
+        *("support_need", "means"),
+    ),
     "digital_library": ("age_band", "region"),
     "live_class": ("gender", "education_level"),
 }
 #: Share of values of `means` and `education_level` that nobody filled in.
 NOT_STATED = 0.03
+#: Districts of a region; learners of a school and of a class, about; the most there are of both.
+DISTRICTS, SCHOOL_SIZE, CLASS_SIZE, MOST_SCHOOLS, MOST_CLASSES = 3, 110, 37, 20, 12
 AGE_BANDS = ("6-11", "12-14", "15-17", "18-24", "25-34", "35-54", "55-")
 #: Chance of each age band by education type.
 AGES = (
@@ -136,6 +142,38 @@ def _courses(
     return who, (education[who] * each + slot) * len(TERMS) + term[who]
 
 
+def places(
+    settings: ProvinceSettings, region: int, chunk: int, ready: FloatArray
+) -> dict[str, pa.Array]:
+    """Return each learner's district, school and class: the better prepared share schools.
+
+    Parameters
+    ----------
+    ready : float array, shape (learners,)
+        How well prepared each learner of the chunk is, standard normal or near it.
+    """
+    rng = chunk_rng(settings.seed, region, chunk, "places")
+    noise = rng.standard_normal((2, len(ready)))
+    room = rng.random(len(ready))
+    learners = settings.region_learners(region)
+    schools = int(np.clip(learners // (DISTRICTS * SCHOOL_SIZE), 1, MOST_SCHOOLS))
+    classes = int(np.clip(learners // (DISTRICTS * schools * CLASS_SIZE), 1, MOST_CLASSES))
+    district = _slot(0.3 * ready + 0.95 * noise[0], DISTRICTS)
+    school = _slot(0.6 * ready + 0.8 * noise[1], schools)
+    names = {
+        "district": [f"district-{d + 1}" for d in range(DISTRICTS)],
+        "school": [f"school-{s + 1:02d}" for s in range(schools)],
+        "class": [f"class-{c + 1:02d}" for c in range(classes)],
+    }
+    drawn = {"district": district, "school": school, "class": (room * classes).astype(np.int64)}
+    return {level: pa.array(np.array(names[level])[drawn[level]], pa.string()) for level in names}
+
+
+def _slot(normal: FloatArray, slots: int) -> IntArray:
+    """Cut standard normal values into `slots` parts of about one size, 0 the lowest."""
+    return np.minimum((ndtr(normal) * slots).astype(np.int64), slots - 1)
+
+
 def pseudonyms(region: int, number: IntArray, key: int) -> npt.NDArray[np.bytes_]:
     """Return 16 hexadecimal digits for each learner, unlike under every other `key`.
 
@@ -198,6 +236,7 @@ def learner_table(
         "age_band": pa.array(np.array(AGE_BANDS)[band], pa.string()),
         "education_level": pa.array(level, pa.int64(), mask=chances[3] < NOT_STATED),
         "region": pa.array([f"region-{region:02d}"] * size, pa.string()),
+        **places(settings, region, chunk, ready),
         "support_need": pa.array(chances[4] < 0.08 - 0.02 * np.clip(ready, -2, 2)),
         "means": pa.array(means, pa.float64(), mask=chances[5] < NOT_STATED),
     }

@@ -36,9 +36,9 @@ WEEKS = 20
 #: Events and learners drawn at once, at most. They alone set the memory needed.
 CHUNK_EVENTS, CHUNK_LEARNERS = 500_000, 4096
 #: Part of a region's key: raise it when the same settings no longer give the same files.
-VERSION = 1
+VERSION = 2
 
-Stream = Literal["learners", "results", "dirt", "mooc", "digital_library", "live_class"]
+Stream = Literal["learners", "results", "dirt", "mooc", "digital_library", "live_class", "places"]
 _STREAMS: tuple[Stream, ...] = get_args(Stream)
 
 

@@ -65,9 +65,12 @@ def _plain(console: Console, step: Step) -> None:
 
 
 def print_results(console: Console, report: Report) -> None:
-    """Print the scores of the ways of training side by side."""
+    """Print the scores of the ways of training side by side, or what else the task found."""
     if report.job.task == "recommend":
         print_recommend(console, report)
+        return
+    if report.job.task == "quality_map":
+        print_map(console, report)
         return
     table = Table(title=f"{report.job.task} on {report.job.data}, test learners")
     table.add_column("trained")
@@ -107,6 +110,21 @@ def print_recommend(console: Console, report: Report) -> None:
         console.print(
             f"worst site: {report.worst_site.site}, NDCG@10 {_number(score)}", highlight=False
         )
+
+
+def print_map(console: Console, report: Report) -> None:
+    """Print the means of the province and its regions."""
+    told = cast(dict[str, Any], report.more["quality_map"])
+    table = Table(title="means; shrunken estimates with 95 % intervals are in the report")
+    table.add_column("unit")
+    for name in ("learners", *told["measures"]):
+        table.add_column(name.replace("_", " "), justify="right")
+    for unit in told["units"]:
+        if unit["level"] in ("province", *told["levels"][:1]):
+            figures = [unit["measures"][name] for name in told["measures"]]
+            means = ["–" if figure is None else f"{figure['mean']:.3g}" for figure in figures]
+            table.add_row(" / ".join(unit["path"]) or "all", f"{unit['learners']:,}", *means)
+    console.print(table)
 
 
 def _row(table: Table, name: str, metrics: Metrics | None) -> None:
