@@ -60,7 +60,7 @@ def gather(job: Job, sites: Sequence[SiteSettings]) -> Together:
     return Together(x, own.y[rows], part)
 
 
-def pooled_vertical(job: Job, sites: Sequence[SiteSettings]) -> dict[str, Any]:
+def pooled_vertical(job: Job, together: Together) -> dict[str, Any]:
     """Train one logistic regression on all parties' columns.
 
     Returns
@@ -69,7 +69,6 @@ def pooled_vertical(job: Job, sites: Sequence[SiteSettings]) -> dict[str, Any]:
         `summary` of the test learners' risks, and the `loss`, penalty included, that is the
         lowest there is for the training rows.
     """
-    together = gather(job, sites)
     x, y = together.of(TRAIN)
     ridge = job.model.l2
     model = LogisticRegression(

@@ -73,13 +73,19 @@ def _pooled(job: Job, finished: Finished, progress: Progress) -> dict[str, Summa
 
 
 def _pooled_vertical(job: Job, finished: Finished, progress: Progress) -> dict[str, Any]:
-    from clients.vertical_pooled import pooled_vertical
+    from clients.vertical_attacks import attack
+    from clients.vertical_pooled import gather, pooled_vertical
 
     progress(Step("pooled", "baseline: one model on all parties' columns together"))
     started = time.monotonic()
     sites = [site for site in simulated_sites(job) if site.name in finished.outcome.aligned]
-    found = pooled_vertical(job, sites)
+    together = gather(job, sites)
+    found = pooled_vertical(job, together)
     finished.outcome.phases.append(("pooled", time.monotonic() - started))
+    progress(Step("attacks", "what each party could make of what it got"))
+    started = time.monotonic()
+    found["attacks"] = attack(job, together, len(finished.outcome.rounds))
+    finished.outcome.phases.append(("attacks", time.monotonic() - started))
     return found
 
 

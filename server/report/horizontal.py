@@ -14,6 +14,7 @@ from edufed.metrics import Metrics, calibration_curve, caseload_curve, metrics_f
 from edufed.wire import Arrays
 from server.federation import Federation
 from server.report.contract import Report
+from server.report.parts import SCORES, delta_of, job_part, points
 from server.report.private import dp_part, ledger_part
 from server.strategies.horizontal import Outcome
 
@@ -42,9 +43,6 @@ class Exact(Protocol):
     def pooled(self) -> Mapping[str, Summary]:
         """Under the model trained on all sites' rows."""
         ...
-
-
-SCORES = ("roc_auc", "pr_auc", "brier", "ece", "precision_at_10", "recall_at_10")
 
 
 def build_report(
@@ -164,20 +162,6 @@ def _rule(job: Job, summary: Summary | None) -> dict[str, Any] | None:
     return {"name": name, **metrics_from_summary(summary)}
 
 
-def job_part(job: Job) -> dict[str, Any]:
-    """Say what was asked for."""
-    return {
-        "id": job.id,
-        "scenario": job.scenario.name,
-        "task": job.task.name,
-        "data": job.data.name,
-        "model": job.model.name,
-        "strategy": job.strategy.name,
-        "federation": job.federation.name,
-        "config": job.model_dump(mode="json"),
-    }
-
-
 def _site(
     name: str, outcome: Outcome, pooled: Mapping[str, Summary] | None, exact: Exact | None
 ) -> dict[str, Any]:
@@ -205,19 +189,6 @@ def _mean(metrics: list[Metrics]) -> dict[str, float | None]:
     return means
 
 
-def delta_of(
-    federated: Mapping[str, Any], pooled: Mapping[str, Any] | None
-) -> dict[str, float | None] | None:
-    """Precision loss: the distance from the pooled model on the same test learners."""
-    if pooled is None:
-        return None
-    delta: dict[str, float | None] = {}
-    for score in SCORES:
-        ours, theirs = federated[score], pooled[score]
-        delta[score] = abs(ours - theirs) if ours is not None and theirs is not None else None
-    return delta
-
-
 def _curves(summaries: Arrays, pooled: Mapping[str, Summary] | None) -> dict[str, Any]:
     federated = summaries["test"]
     by_training = {"federated": federated, "pooled": sum_of(pooled) if pooled else None}
@@ -238,11 +209,6 @@ def _calibration(summary: Summary) -> list[dict[str, float]]:
     # A group's border may fall inside a bin, which is then shared out: counts are not whole.
     whole = [float(round(n)) for n in curve["learners"]]
     return points({"predicted": curve["risk"], "observed": curve["observed"], "n": whole})
-
-
-def points(curve: Mapping[str, list[float]]) -> list[dict[str, float]]:
-    """Turn a curve's columns into its points."""
-    return [dict(zip(curve, values, strict=True)) for values in zip(*curve.values(), strict=True)]
 
 
 def _warnings(outcome: Outcome) -> list[str]:

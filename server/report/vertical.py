@@ -8,7 +8,7 @@ from typing import Any
 from edufed.metrics import calibration_curve, caseload_curve
 from server.federation import Federation
 from server.report.contract import Report
-from server.report.horizontal import delta_of, job_part, points
+from server.report.parts import delta_of, job_part, points
 from server.strategies.vertical import Outcome
 
 

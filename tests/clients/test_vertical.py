@@ -1,0 +1,225 @@
+"""The vertical job on three platforms of a small region: real messages, no processes."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from flwr.app import Message
+from loopback import Alter, Loopback, flower_run
+
+from clients.block import load_block
+from clients.site import Site
+from clients.vertical_pooled import gather, pooled_vertical
+from edufed.config import Job, compose_job, simulated_sites
+from edufed.privacy.simulated import simulated_roster
+from edufed.vertical import FeatureBlock, LabelBlock, train_together
+from edufed.wire import unpack
+from server.app import CHECKPOINT, Finished, run_job
+from server.checkpoint import Checkpoint
+from server.federation import JobError
+from server.progress import Step
+
+MOOC, LIBRARY, LIVE = range(3)
+
+
+@pytest.fixture(scope="module")
+def province(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("province")
+
+
+Make = Callable[..., Job]
+
+
+@pytest.fixture
+def make_job(province: Path, tmp_path: Path) -> Make:
+    def make(*settings: str) -> Job:
+        return compose_job(
+            [
+                *("scenario=vertical", f"data.path={province}", "data.regions=2"),
+                *("+data.adapter.learners=2400", f"out={tmp_path / 'out'}"),
+                *("model.l2=0.01", "scenario.rounds=8", f"federation.state={province / 'sites'}"),
+                *settings,
+            ]
+        )
+
+    return make
+
+
+def run(
+    job: Job,
+    folder: Path,
+    alter: Alter = lambda node, asked, answered: answered,
+    progress: Callable[[Step], None] = lambda step: None,
+) -> Finished:
+    roster = simulated_roster(site.name for site in simulated_sites(job))
+    with flower_run():
+        return run_job(Loopback(len(roster), alter), job, roster, folder, progress)
+
+
+def losses(finished: Finished) -> list[float]:
+    return [r.loss for r in finished.outcome.rounds]
+
+
+def asked_round(message: Message) -> int:
+    return int(unpack(message.content)[0].get("round", 0))
+
+
+def test_the_parties_reach_the_pooled_model(make_job: Make, province: Path, tmp_path: Path) -> None:
+    job = make_job("scenario.rounds=12")
+    seen: list[tuple[str, dict[str, Any], list[str]]] = []
+
+    def note(node: int, asked: Message, answered: Message) -> Message:
+        meta, arrays = unpack(answered.content)
+        seen.append((asked.metadata.message_type, meta, sorted(arrays)))
+        return answered
+
+    finished = run(job, tmp_path / "job", note)
+    pooled = pooled_vertical(job, gather(job, simulated_sites(job)))
+    report = finished.report(1.0, pooled)
+    vertical = report.more["vertical"]
+    assert isinstance(vertical, dict)
+    assert -1e-6 < vertical["loss_gap"] < 1e-4  # features are rounded, so it may be below 0
+    assert abs(report.metrics.federated.roc_auc - report.metrics.pooled.roc_auc) < 0.002
+    parties = {party["site"]: party for party in vertical["parties"]}
+    assert parties["mooc"]["role"] == "label"
+    # Each platform lacks learners that the label party has, and all of these were used.
+    assert vertical["aligned"] == sum(
+        finished.outcome.hello["mooc"][part] for part in ("n_train", "n_valid", "n_test")
+    )
+    for name in ("digital-library", "live-class"):
+        assert parties[name]["role"] == "feature"
+        assert 0 < parties[name]["rows"] < vertical["aligned"]
+    # A round is one message and one answer for each party.
+    assert {r.messages for r in report.rounds[:-1]} == {6}
+    # Letters between sites, and of the label party's words few numbers: no block, no score.
+    for kind, meta, arrays in seen:
+        if kind in ("query.align", "train.vertical"):
+            assert arrays == ["post"]
+            assert len(json.dumps(meta)) < 16_000
+    feature = [m for kind, m, _ in seen if kind == "train.vertical" and m["site"] != "mooc"]
+    assert {frozenset(meta) for meta in feature} == {frozenset({"site", "status"})}
+
+    # Every party keeps its own block, and they make the model that was tested.
+    together = gather(job, simulated_sites(job))
+    blocks = {s.name: load_block(Site(s), job.id) for s in simulated_sites(job)}
+    own = blocks["mooc"].weights
+    score = together.x["mooc"] @ own[:-1] + own[-1]
+    for name in ("digital-library", "live-class"):
+        score += np.round(together.x[name] * 1024) / 1024 @ blocks[name].weights
+    y = together.y[together.part == 0]
+    z = score[together.part == 0, 0]
+    loss = float(np.mean(np.logaddexp(0, z) - y * z))
+    penalty = 0.005 * sum(
+        (b.weights[: len(b.columns.names) + 1] ** 2).sum() for b in blocks.values()
+    )
+    assert loss + penalty - 0.005 * float((own[-1] ** 2).sum()) == pytest.approx(
+        finished.outcome.end["loss"], abs=1e-9
+    )
+    # Of the job's keys and masks nothing is left.
+    assert not list((province / "sites").glob(f"*/jobs/{job.id}/steps.npz"))
+
+
+def test_every_round_is_as_in_one_place(make_job: Make, tmp_path: Path) -> None:
+    job = make_job("scenario.rounds=4", "scenario.min_improvement=0")
+    finished = run(job, tmp_path / "job")
+    (own, *others), y = gather(job, simulated_sites(job)).of(0)
+    label = LabelBlock(own, y[:, None], job.model.l2)
+    rounded = [np.round(x * 1024) / 1024 for x in others]
+    blocks = [FeatureBlock(x, 1, job.model.l2) for x in rounded]
+    plain = train_together(label, blocks, lambda k, r: rounded[k].T @ r, 4)
+    assert losses(finished) == pytest.approx([float(value[0]) for value in plain], abs=1e-7)
+
+
+def test_a_feature_party_that_drops_out_keeps_its_part(make_job: Make, tmp_path: Path) -> None:
+    job = make_job("scenario.round_timeout_s=0.5", "scenario.min_improvement=0")
+
+    def leave(node: int, asked: Message, answered: Message) -> Message | None:
+        gone = node == LIVE and asked.metadata.message_type == "train.vertical"
+        return None if gone and asked_round(asked) >= 3 else answered
+
+    finished = run(job, tmp_path / "job", leave)
+    report = finished.report(1.0)
+    assert [(e.round, e.site) for e in report.exclusions] == [(3, "live-class")]
+    reached = losses(finished)
+    assert reached[2] == reached[1]  # round 3 is done over, by those that are left
+    assert reached[3] < reached[2]
+    assert all(later <= earlier for earlier, later in itertools.pairwise(reached))
+    assert report.more["vertical"]["left_at_the_end"] == ["digital-library"]
+    assert any("live-class left" in warning for warning in report.warnings)
+    # It took the step of round 2 when it was told of round 3, and nothing after.
+    away = run(make_job("scenario.rounds=2"), tmp_path / "short")
+    assert reached[1] == pytest.approx(losses(away)[1], abs=1e-7)
+
+
+def test_too_few_parties_end_the_job_in_one_line(make_job: Make, tmp_path: Path) -> None:
+    job = make_job("scenario.min_sites=3", "scenario.round_timeout_s=0.3", "scenario.wait_s=0")
+
+    def leave(node: int, asked: Message, answered: Message) -> Message | None:
+        return None if node == LIVE and asked_round(asked) >= 2 else answered
+
+    with pytest.raises(JobError, match=r"1 of 2 feature parties .* scenario\.min_sites is 3"):
+        run(job, tmp_path / "job", leave)
+
+
+def test_without_its_label_party_no_job_begins(make_job: Make, tmp_path: Path) -> None:
+    job = make_job("scenario.round_timeout_s=0.3", "scenario.wait_s=0")
+
+    def silent(node: int, asked: Message, answered: Message) -> Message | None:
+        return None if node == MOOC else answered
+
+    with pytest.raises(JobError, match="mooc, the label party, does not take part"):
+        run(job, tmp_path / "job", silent)
+
+
+class CutError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("after", ["round 3: loss", "round 3: asked"])
+def test_a_job_that_was_cut_off_goes_on(make_job: Make, tmp_path: Path, after: str) -> None:
+    job = make_job("scenario.rounds=5", "scenario.min_improvement=0")
+    whole = losses(run(job, tmp_path / "whole"))
+    job = make_job("scenario.rounds=5", "scenario.min_improvement=0")
+
+    def cut(step: Step) -> None:
+        if step.text.startswith(after):
+            raise CutError
+
+    def lose(node: int, asked: Message, answered: Message) -> Message:
+        if after.endswith("asked") and node == LIVE and asked_round(asked) == 3:
+            raise CutError
+        return answered
+
+    folder = tmp_path / "cut"
+    with pytest.raises(CutError):
+        run(job, folder, lose, cut)
+    assert Checkpoint(folder / CHECKPOINT, job.id).load("vertical") is not None
+    finished = run(job, folder)
+    assert losses(finished) == pytest.approx(whole, abs=1e-9)  # rows stand in another order
+    assert len(finished.outcome.rounds) == 5
+
+
+def test_a_letter_that_was_changed_is_not_opened(make_job: Make, tmp_path: Path) -> None:
+    job = make_job("scenario.round_timeout_s=0.5", "scenario.wait_s=0", "scenario.rounds=3")
+
+    def change(node: int, asked: Message, answered: Message) -> Message:
+        if node == MOOC and asked.metadata.message_type == "train.vertical":
+            meta, arrays = unpack(answered.content)
+            if meta["round"] == 1 and meta.get("stopped_by") is None:
+                post = arrays["post"].copy()
+                post[-1] ^= 1
+                from edufed.wire import pack
+
+                return Message(pack(meta, {"post": post}), reply_to=asked)
+        return answered
+
+    report = run(job, tmp_path / "job", change).report(1.0)
+    (left,) = report.exclusions
+    assert left.site == "live-class"  # its letter is the last
+    assert "does not open" in str(left.reason)
