@@ -135,3 +135,35 @@ def evaluate_recommend(message: Message, context: Context) -> Message:
 def publish(message: Message, context: Context) -> Message:
     """Keep the finished model at this site, with what only this site has."""
     return answer(message, context, by_task(PUBLISH, "publish"))
+
+
+@app.query("moments")
+def moments(message: Message, context: Context) -> Message:
+    """Answer with sums from which missing canonical features can be filled in."""
+    from clients import transfer
+
+    return answer(message, context, transfer.send_moments)
+
+
+@app.train("transfer")
+def train_transfer(message: Message, context: Context) -> Message:
+    """Answer with this site's gradient and curvature of the sources' models."""
+    from clients import transfer
+
+    return answer(message, context, transfer.train)
+
+
+@app.query("scores")
+def scores(message: Message, context: Context) -> Message:
+    """Answer with how the sources' models place this source's test learners."""
+    from clients import transfer
+
+    return answer(message, context, transfer.send_scores)
+
+
+@app.evaluate("transfer")
+def evaluate_transfer(message: Message, context: Context) -> Message:
+    """Try what the sources' models are worth to this target, and fit its own."""
+    from clients import transfer
+
+    return answer(message, context, transfer.evaluate)

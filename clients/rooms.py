@@ -16,6 +16,7 @@ HELLO = {
     "early_warning": "clients.horizontal",
     "private/early_warning": "clients.horizontal_dp",
     "vertical/early_warning": "clients.vertical",
+    "transfer/early_warning": "clients.transfer",
     "recommend": "clients.recommend",
 }
 #: The same -> module with a function `publish`; tasks that leave sites no model are not here.

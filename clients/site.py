@@ -22,13 +22,15 @@ from data_adapters.governance import clean
 from edufed.config import Job, SettingsError, SiteSettings, load_site, simulated_sites
 from edufed.deployment import NodeSettings, load_site_node
 from edufed.features import FEATURE_VERSION, FeatureMatrix, build
+from edufed.features.canonical import earned_credits
+from edufed.features.own import own_columns
 from edufed.identity import SIGNING_KEY, load_signing_key
 from edufed.privacy.simulated import simulated_identity, simulated_roster
 from edufed.records import LearningRecords
 from edufed.wire import Arrays
 
 #: Of what is cached beside features; changes with it.
-_LAYOUT = "2"
+_LAYOUT = "3"
 
 
 @dataclass(frozen=True)
@@ -41,16 +43,25 @@ class Learners:
     quality : dict
     links : str array, shape (rows of the matrix,)
         Each row's `link_id`, empty where the platform has none. It leaves through PSI alone.
+    earned : float64 array, shape (rows of the matrix,)
+        Credits earned by the cutoff; NaN where the platform records none.
+    own_names : tuple of str
+    own : float64 array, shape (rows of the matrix, own_names)
+        Columns that no canonical table has; see `edufed.features.own`.
     """
 
     matrix: FeatureMatrix
     quality: dict[str, Any]
     links: npt.NDArray[np.str_]
+    earned: npt.NDArray[np.float64]
+    own_names: tuple[str, ...]
+    own: npt.NDArray[np.float64]
 
     @property
     def nbytes(self) -> int:
         """Bytes in memory, about."""
-        return self.matrix.values.nbytes + self.links.nbytes + _ROW_BYTES * len(self.matrix)
+        arrays = (self.matrix.values, self.links, self.earned, self.own)
+        return sum(array.nbytes for array in arrays) + _ROW_BYTES * len(self.matrix)
 
 
 #: Bytes of a row beside its features: two identifiers of some twenty letters, start and target.
@@ -128,7 +139,14 @@ class Site:
             stored = _build(self.settings, records, cutoff)
             self.store.save(name, stored)
         quality = json.loads(str(stored["quality"]))
-        learners = Learners(_as_matrix(stored), quality, stored["link_id"])
+        learners = Learners(
+            matrix=_as_matrix(stored),
+            quality=quality,
+            links=stored["link_id"],
+            earned=stored["earned"],
+            own_names=tuple(str(name) for name in stored["own_names"]),
+            own=stored["own"],
+        )
         policy = self.settings.policy
         check_quality(policy, quality["rows"], quality["rejected"])
         check_learners(policy, len(learners.matrix))
@@ -194,6 +212,9 @@ def _build(settings: SiteSettings, records: LearningRecords, cutoff: float) -> A
     allowed = settings.policy.data.columns()
     cleaned, quality = clean(records, settings.state / "quarantine", allowed)
     matrix = build(cleaned, cutoff)
+    # A policy that lists what jobs may use has no word for a site's own columns.
+    listed = settings.policy.data.allow is not None
+    own_names, own = ((), np.zeros((len(matrix), 0))) if listed else own_columns(cleaned, matrix)
     return {
         "values": matrix.values,
         "names": np.array(matrix.names, dtype=str),
@@ -203,6 +224,9 @@ def _build(settings: SiteSettings, records: LearningRecords, cutoff: float) -> A
         "target": matrix.target,
         "quality": np.array(json.dumps(quality.compact(settings.name))),
         "link_id": _links(cleaned, matrix),
+        "earned": earned_credits(cleaned, matrix, cutoff),
+        "own_names": np.array(own_names, dtype=str),
+        "own": own,
     }
 
 

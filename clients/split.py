@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from edufed.config.job import Job
+from edufed.config.job import Job, SplitSettings
 from edufed.features import FeatureMatrix
 from edufed.records import DataError
 
@@ -34,22 +34,28 @@ def split(matrix: FeatureMatrix, job: Job) -> Split:
     """
     known = ~np.isnan(matrix.target)
     rest, test = (
-        known & part for part in learn_and_test(matrix.learner_id, matrix.course_start, job)
+        known & part for part in learn_and_test(matrix.learner_id, matrix.course_start, job, known)
     )
     held = _uniform(matrix.learner_id, f"valid-{job.seed}") < job.early_warning.validation_share
     return Split(train=rest & ~held, valid=rest & held, test=test)
 
 
 def learn_and_test(
-    learner_id: npt.NDArray[np.object_], course_start: npt.NDArray[np.datetime64], job: Job
+    learner_id: npt.NDArray[np.object_],
+    course_start: npt.NDArray[np.datetime64],
+    job: Job,
+    counted: Mask | slice = slice(None),
 ) -> tuple[Mask, Mask]:
-    """Divide enrolments into those to learn from and those to test on, as the job's data say."""
+    """Divide enrolments into those to learn from and those to test on, as the job's data say.
+
+    With ``test_learners`` so many of the ``counted`` ones test.
+    """
     rule = job.data.split
     if rule.by == "time":
         border = np.datetime64(rule.test_from, "D")
         return course_start < border, course_start >= border
-    assert rule.test_share is not None
-    test = _uniform(learner_id, f"test-{job.seed}") < rule.test_share
+    place = _uniform(learner_id, f"test-{job.seed}")
+    test = place < _border(place[counted], rule)
     return ~test, test
 
 
@@ -76,6 +82,14 @@ def check_trainable(parts: Split, matrix: FeatureMatrix, job: Job) -> None:
             f"all {len(targets)} enrolments to train on ended alike;"
             " training needs some that passed and some that did not"
         )
+
+
+def _border(place: npt.NDArray[np.float64], rule: SplitSettings) -> float:
+    """Number below which a learner tests: a share of all, or that of so many rows."""
+    if rule.test_learners is None:
+        assert rule.test_share is not None
+        return rule.test_share
+    return float(np.append(np.sort(place), 1.0)[min(rule.test_learners, len(place))])
 
 
 def _uniform(learner_id: npt.NDArray[np.object_], purpose: str) -> npt.NDArray[np.float64]:

@@ -7,11 +7,22 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
-from edufed.records import DataError, LearningRecords
+from edufed.records import CanonicalStatement, DataError, LearningRecords
 
 
 class Adapter(Protocol):
-    """A platform's tables, seen as learning records."""
+    """A platform's tables, seen as learning records.
+
+    Attributes
+    ----------
+    canonical : CanonicalStatement
+        Which canonical learner features the platform supplies, and among whom it ranks.
+    """
+
+    @property
+    def canonical(self) -> CanonicalStatement:
+        """What the platform states of its canonical features."""
+        ...
 
     def read(self, cutoff: float | None = None) -> LearningRecords:
         """Open the platform's tables as learning records, rejected rows not yet removed.

@@ -13,6 +13,9 @@ also a point in time. A column that a platform lacks is absent, never invented.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Literal
+
 import duckdb
 import pandas as pd
 from pandera.pandas import Check, Column, DataFrameSchema
@@ -143,6 +146,44 @@ TABLES: dict[str, DataFrameSchema] = {
     "events": EVENTS,
     "outcomes": OUTCOMES,
 }
+
+#: Learner features that any education type can supply in part, and that mean the same in each;
+#: `edufed.features.canonical` defines them.
+CANONICAL = (
+    "achievement",
+    "completion",
+    "load",
+    "activity",
+    "regularity",
+    "recency",
+    "lateness",
+    "prior_level",
+    "age_band",
+    "support_need",
+    "means",
+    "attempts",
+)
+#: A site's view of columns of its own that no canonical table has: numbers, beside `learner_id` and
+#: `course_id`. No job can ask for them; a model fitted at the site may read them there.
+PRIVATE = "private"
+
+
+@dataclass(frozen=True)
+class CanonicalStatement:
+    """What an adapter states of its learners' canonical features.
+
+    Attributes
+    ----------
+    supplies : tuple of str
+        Those of `CANONICAL` that mean here what their definition says. One for which the columns
+        are missing all the same is missing.
+    cohort : {"course", "intake"}
+        Among whom a learner is ranked: those of the same course, or, where courses are marked
+        and counted alike, all learners of the site who started in the same term.
+    """
+
+    supplies: tuple[str, ...] = CANONICAL
+    cohort: Literal["course", "intake"] = "course"
 
 
 class LearningRecords:

@@ -162,6 +162,62 @@ class Evaluation(BaseModel):
     metrics: OwnScores
 
 
+class ZeroLabel(Scores):
+    """A source's model without one label of the target, by rank and as it came."""
+
+    as_it_came: Scores
+
+
+class Gate(BaseModel):
+    """What the gate decided at a target, and why."""
+
+    used: Literal["transfer", "target_only"]
+    why: Literal["no_labels", "one_class", "gains", "within_noise", "loses"]
+    labels: Count
+    difference: float | None
+    noise: float | None
+
+
+class LabelsRow(BaseModel):
+    """One number of labels: both models' mean ROC-AUC over random draws."""
+
+    n_labels: Count
+    draws: Count
+    target_only: Score
+    rival: Score
+    transfer: Score
+    chosen: Score
+    low: float | None
+    high: float | None
+    used: Literal["transfer", "target_only"]
+    share_used: Score
+
+
+class FilledIn(BaseModel):
+    """What filling in the features that a target lacks is worth to it."""
+
+    filled: list[str]
+    roc_auc: Score
+    left_out: Score
+
+
+class Direction(BaseModel):
+    """What one model is worth to a target."""
+
+    zero_label: ZeroLabel
+    gate: Gate
+    federated: Scores
+    local: Scores | None
+    table: list[LabelsRow]
+    imputation: FilledIn | None = None
+
+
+class TransferEvaluation(BaseModel):
+    """What a target says of the models that were made for it."""
+
+    directions: Annotated[list[Direction], Field(min_length=1)]
+
+
 def fault(kind: type[BaseModel], meta: Mapping[str, Any]) -> str | None:
     """Say in one line what is wrong with an answer, or None."""
     try:

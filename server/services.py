@@ -50,7 +50,7 @@ class Service:
 
 
 def service_of(job: Job) -> Service:
-    """Return what serves the job's task; nothing else is imported.
+    """Return what serves the kind of job; nothing else is imported.
 
     Raises
     ------
@@ -86,6 +86,13 @@ def _vertical_early_warning() -> Service:
     return Service(run, build_report, None)  # each party keeps a part of the model of its own
 
 
+def _transfer_early_warning() -> Service:
+    from server.report.transfer import build_report
+    from server.strategies.transfer import run
+
+    return Service(run, build_report, None)  # the model that a target fits stays there
+
+
 def _recommend() -> Service:
     from server.recommend_publication import hand_over
     from server.report.recommend import build_report
@@ -106,6 +113,7 @@ _SERVICES: dict[str, Callable[[], Service]] = {
     "early_warning": _early_warning,
     "private/early_warning": _private_early_warning,
     "vertical/early_warning": _vertical_early_warning,
+    "transfer/early_warning": _transfer_early_warning,
     "recommend": _recommend,
     "quality_map": _quality_map,
 }

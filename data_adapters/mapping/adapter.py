@@ -45,6 +45,7 @@ class MappedAdapter:
         self.settings = settings
         self.source = source
         self.platform = platform
+        self.canonical = settings.canonical.statement()
 
     def supplies(self) -> dict[str, tuple[str, ...]]:
         """Canonical tables and columns that this site has, by its settings alone."""

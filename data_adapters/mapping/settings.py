@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pandas as pd
 from pandera.errors import SchemaError
@@ -27,10 +27,13 @@ from data_adapters.mapping.target import column_kind, key_columns, required_colu
 from data_adapters.sources.files import FilesSettings
 from data_adapters.sources.sql import SqlSettings
 from data_adapters.sources.xapi import XapiSettings
-from edufed.records import TABLES, DataError
+from edufed.records import CANONICAL, TABLES, CanonicalStatement, DataError
 
 #: Names that pydantic puts into the place of a mistake and that no YAML has.
 TAGS = {"Plain", "files", "sql", "xapi"} | {form.__name__ for form in FORMS.values()}
+
+#: Columns of `private` that say whose numbers a row holds.
+PRIVATE_KEYS = ("learner_id", "course_id")
 
 
 class Condition(Strict):
@@ -76,6 +79,33 @@ class Part(Strict):
     dated: How | None = None
 
 
+class Canonical(Strict):
+    """`canonical: {supplies: [achievement, load], cohort: intake}`: what the site states.
+
+    Attributes
+    ----------
+    supplies : list of str
+        Canonical learner features that the mapped columns mean; default: all they suffice for.
+    cohort : {"course", "intake"}
+        See `edufed.records.CanonicalStatement`.
+    """
+
+    supplies: list[str] = Field(default=list(CANONICAL))
+    cohort: Literal["course", "intake"] = "course"
+
+    @model_validator(mode="after")
+    def _known(self) -> Canonical:
+        if unknown := [name for name in self.supplies if name not in CANONICAL]:
+            raise ValueError(
+                f"supplies: no canonical feature {unknown[0]!r}; there are {', '.join(CANONICAL)}"
+            )
+        return self
+
+    def statement(self) -> CanonicalStatement:
+        """The same, as features read it."""
+        return CanonicalStatement(tuple(self.supplies), self.cohort)
+
+
 def _parts(raw: object) -> object:
     return raw if isinstance(raw, list) else [raw]
 
@@ -97,12 +127,29 @@ class AdapterSettings(Strict):
         `origin` of its own, and `enrolments.course_start` where that is not mapped.
     tables : dict of canonical table to list of Part
         Several parts are put one under the other, matched by column name.
+    canonical : Canonical
+        What the site states of its canonical learner features.
+    private : list of Part
+        Numbers of the site's own, under any names, for models that are fitted and stay at the
+        site. `dated` says from which day on a part is known.
     """
 
     name: str
     source: Annotated[FilesSettings | SqlSettings | XapiSettings, Field(discriminator="kind")]
     course_start: dt.date | Annotated[dict[str, dt.date], RawKeys] | None = None
     tables: dict[str, Parts]
+    canonical: Canonical = Canonical()
+    private: Annotated[list[Part], BeforeValidator(_parts)] = Field(default=[])
+
+    @model_validator(mode="after")
+    def _private(self) -> AdapterSettings:
+        for part in self.private:
+            missing = [key for key in PRIVATE_KEYS if key not in part.columns]
+            if missing:
+                raise ValueError(f"private: map {', '.join(missing)} (from {part.from_})")
+            if part.one_per_key:
+                raise ValueError("private: one_per_key is for canonical tables")
+        return self
 
     @model_validator(mode="after")
     def _canonical(self) -> AdapterSettings:

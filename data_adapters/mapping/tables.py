@@ -10,11 +10,11 @@ from difflib import get_close_matches
 from data_adapters.mapping.expressions import Expression, compile_how
 from data_adapters.mapping.how import How, Looked
 from data_adapters.mapping.raw import number, text
-from data_adapters.mapping.settings import AdapterSettings, Condition, Part
+from data_adapters.mapping.settings import PRIVATE_KEYS, AdapterSettings, Condition, Part
 from data_adapters.mapping.target import Kind, column_kind, key_columns
 from data_adapters.sources import Source
 from data_adapters.sources.quoting import identifier, literal
-from edufed.records import DataError
+from edufed.records import PRIVATE, DataError
 
 #: Name of the row's number in its file, where a mapping asks for it.
 ROW = "#row"
@@ -141,7 +141,8 @@ def compile_tables(settings: AdapterSettings, tables: Tables) -> dict[str, list[
     """Compile every canonical table; DataError where a raw table or column is missing."""
     return {
         table: [_compile_part(table, part, settings, tables) for part in parts]
-        for table, parts in settings.tables.items()
+        for table, parts in (settings.tables | {PRIVATE: settings.private}).items()
+        if parts
     }
 
 
@@ -159,7 +160,12 @@ def _compile_part(
         rows.append(row(f"{table}.{column}"))
         return compile_how(how, kind, rows[-1])
 
-    columns = {c: compiled(c, how, column_kind(table, c)) for c, how in part.columns.items()}
+    def kind(column: str) -> Kind:
+        if table == PRIVATE:
+            return "text" if column in PRIVATE_KEYS else "number"
+        return column_kind(table, column)
+
+    columns = {c: compiled(c, how, kind(c)) for c, how in part.columns.items()}
     if table == "enrolments" and start is not None and "course_start" not in columns:
         columns["course_start"] = Expression(start())
     dated = None if part.dated is None else compiled("dated", part.dated, "day")

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from data_adapters.oulad.codebook import COLUMNS, TEXT
 from data_adapters.oulad.views import text, views
-from edufed.records import DataError, LearningRecords
+from edufed.records import CanonicalStatement, DataError, LearningRecords
 
 SUFFIXES = (".parquet", ".csv", ".csv.gz")
 
@@ -75,6 +75,8 @@ class Oulad:
 
     def __init__(self, settings: OuladSettings, path: Path) -> None:
         self.settings = settings
+        # Module presentations differ in what they ask for and how they mark it: ranks within each.
+        self.canonical = CanonicalStatement(cohort="course")
         if not path.is_dir():
             raise DataError(f"adapter.path: there is no folder {settings.path}")
         self.files = {table: _file(path, table) for table in COLUMNS}

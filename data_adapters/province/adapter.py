@@ -15,7 +15,7 @@ from data_adapters.lazy import LazyRecords
 from data_adapters.province.courses import catalogue
 from data_adapters.province.settings import EDUCATION, Education, Platform, ProvinceSettings
 from data_adapters.province.write import write_region
-from edufed.records import TABLES, DataError, LearningRecords
+from edufed.records import TABLES, CanonicalStatement, DataError, LearningRecords
 
 
 class SiteOfProvince(ProvinceSettings):
@@ -55,6 +55,7 @@ class Adapter:
     def __init__(self, settings: SiteOfProvince, folder: Path) -> None:
         self._settings = settings
         self._folder = folder
+        self.canonical = CanonicalStatement()
 
     def read(self, cutoff: float | None = None) -> LearningRecords:
         """Open the platform's files, generated first where they are missing.

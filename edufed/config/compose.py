@@ -29,6 +29,13 @@ FOLDER = Path(__file__).resolve().parents[2] / "conf"
 IMPLIED = {
     "data=oulad_vertical": ("scenario=vertical",),
     "strategy=exact": ("scenario=vertical",),
+    "data=oulad_to_polytechnic": ("scenario=transfer",),
+    "data=oulad_to_basic": ("scenario=transfer",),
+    "strategy=newton": ("scenario=transfer",),
+    "strategy=lgfedavg": ("scenario=transfer", "model=mlp"),
+    "strategy=fedproto": ("scenario=transfer", "model=mlp"),
+    "strategy=fedmd": ("scenario=transfer", "model=mlp"),
+    "scenario=transfer": ("model=logistic", "strategy=newton", "privacy=secagg"),
     "scenario=vertical": ("model=logistic", "strategy=exact", "privacy=secagg"),
     "strategy=dp_fedavg": ("privacy=dp",),
     "strategy=dp_sgd": ("privacy=secagg_dp",),

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from edufed.config.errors import Settings
+from edufed.config.errors import Settings, SettingsError
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 NotNegative = Annotated[float, Field(ge=0)]
@@ -39,6 +39,15 @@ class VerticalSettings(ScenarioSettings):
 
     name: Literal["vertical"]  # its loss is the label party's, on the training learners
     min_sites: Annotated[int, Field(ge=2)]
+
+
+class TransferSettings(ScenarioSettings):
+    """Education types with neither learners nor features in common: knowledge moves as a model."""
+
+    name: Literal["transfer"]  # its loss is that of the sources' training learners
+    label_sizes: list[PositiveInt]  # numbers of target labels to compare with and without transfer
+    draws: PositiveInt  # random draws of labelled learners for each of them
+    folds: Annotated[int, Field(ge=2)]  # of cross-validation on the target's labels
 
 
 class EarlyWarningSettings(Settings):
@@ -85,13 +94,14 @@ class SplitSettings(Settings):
     by: Literal["time", "learner"]
     test_from: date | None  # by time: courses that start on this day or later test
     test_share: Share | None  # by learner: for data without course dates
+    test_learners: PositiveInt | None = None  # by learner: so many instead of a share
 
     @model_validator(mode="after")
     def _complete(self) -> SplitSettings:
         if self.by == "time" and self.test_from is None:
             raise ValueError("by=time needs test_from, the first day of the first test course")
-        if self.by == "learner" and self.test_share is None:
-            raise ValueError("by=learner needs test_share, such as 0.25")
+        if self.by == "learner" and (self.test_share is None) == (self.test_learners is None):
+            raise ValueError("by=learner needs test_share, such as 0.25, or else test_learners")
         return self
 
 
@@ -100,6 +110,16 @@ class SimulatedSite(Settings):
 
     name: str
     adapter: dict[str, Any] = Field(default={})
+
+
+class DomainSettings(Settings):
+    """scenario=transfer: one education type, and the sites that have its learners."""
+
+    name: str
+    cutoff_day: float | None = None  # default: the task's
+    split: SplitSettings | None = None  # default: that of the data
+    site: str | None = None  # in conf/site: what the sites' adapters start from
+    sites: Annotated[list[SimulatedSite], Field(min_length=1)]
 
 
 class DataSettings(Settings):
@@ -121,11 +141,19 @@ class DataSettings(Settings):
     files: list[str] = Field(default=[])  # YAML files of sites, as `edufed client` takes them
     # Course ids from a catalogue: public, not found in learners' records. For differential privacy.
     courses: list[str] = Field(default=[])
+    domains: list[DomainSettings] = Field(default=[])  # transfer: education types and their sites
+    target: str | None = None  # transfer: the domain that needs labels; the others have them
+    every_direction: bool = False  # transfer: also from each single domain to each other one
 
     @model_validator(mode="after")
     def _one_list_of_sites(self) -> DataSettings:
         if sum(map(bool, (self.sites, self.regions, self.files))) > 1:
             raise ValueError("give one of sites, regions (their number) and files (sites' YAML)")
+        listed = [site.name for domain in self.domains for site in domain.sites]
+        if len(set(listed)) < len(listed) or len({d.name for d in self.domains}) < len(
+            self.domains
+        ):
+            raise ValueError("domains: each domain and each site in them needs its own name")
         if self.platforms and (self.regions is None or self.region >= self.regions):
             raise ValueError("region must be one of regions, counted from 0")
         names = [site.name for site in self.sites]
@@ -266,6 +294,48 @@ class DpSgdSettings(Settings):
     momentum: Annotated[float, Field(ge=0, lt=1)]
 
 
+class NeuralTransfer(LocalTraining):
+    """A neural strategy of scenario=transfer: every site has an encoder of its own features.
+
+    Attributes
+    ----------
+    embedding : int
+        Width of the space that the encoders share.
+    """
+
+    embedding: PositiveInt
+
+
+class LGFedAvgSettings(NeuralTransfer):
+    """LG-FedAvg (Liang et al. 2020): encoders stay at their sites, the head is averaged."""
+
+    name: Literal["lgfedavg"]
+
+
+class FedProtoSettings(NeuralTransfer):
+    """FedProto (Tan et al. 2022): sites exchange the mean embedding of each class."""
+
+    name: Literal["fedproto"]
+    prototype_weight: NotNegative  # pull of embeddings towards their class's prototype
+
+
+class FedMDSettings(NeuralTransfer):
+    """FedMD (Li & Wang 2019): sites exchange predictions on generated canonical features."""
+
+    name: Literal["fedmd"]
+    generated: PositiveInt  # rows drawn from the federation's moments to distil on
+    distillation_weight: NotNegative
+
+
+class NewtonSettings(Settings):
+    """Exact Newton steps on federation-wide sums of gradient and curvature: nothing to tune.
+
+    For scenario=transfer; docs/transfer.md.
+    """
+
+    name: Literal["newton"]
+
+
 class NoPrivacy(Settings):
     """Updates travel as they are (under TLS when deployed)."""
 
@@ -339,13 +409,19 @@ StrategySettings = Annotated[
     | KrumSettings
     | ExactSettings
     | DpFedAvgSettings
-    | DpSgdSettings,
+    | DpSgdSettings
+    | NewtonSettings
+    | LGFedAvgSettings
+    | FedProtoSettings
+    | FedMDSettings,
     Field(discriminator="name"),
 ]
 TaskSettings = Annotated[
     EarlyWarningSettings | QualityMapSettings | RecommendSettings, Field(discriminator="name")
 ]
-Scenario = Annotated[HorizontalSettings | VerticalSettings, Field(discriminator="name")]
+Scenario = Annotated[
+    HorizontalSettings | VerticalSettings | TransferSettings, Field(discriminator="name")
+]
 FederationSettings = Annotated[SimulationSettings | DeploymentSettings, Field(discriminator="name")]
 PrivacySettings = Annotated[
     NoPrivacy | SecAggSettings | HeSettings | DpSettings | SecAggDpSettings,
@@ -380,7 +456,7 @@ class Job(Settings):
     @property
     def service(self) -> str:
         """What serves the job: its task, with what else decides before it: scenario or privacy."""
-        if isinstance(self.scenario, VerticalSettings):
+        if isinstance(self.scenario, VerticalSettings | TransferSettings):
             return f"{self.scenario.name}/{self.task.name}"
         if isinstance(self.privacy, PrivateLearners):
             return f"private/{self.task.name}"
@@ -410,7 +486,33 @@ class Job(Settings):
             said["out"] = said["federation"]["settings"] = ""
             said["data"] |= {"path": None, "adapter": {}, "sites": [], "files": []}
             said["data"] |= {"regions": None, "platforms": []}
+            for domain in said["data"]["domains"]:
+                domain["site"] = None
+                for site in domain["sites"]:
+                    site["adapter"] = {}
         return said
+
+    def domain_of(self, site: str) -> DomainSettings:
+        """Return the education type of a site, of scenario=transfer.
+
+        Raises
+        ------
+        SettingsError
+            The job lists the site under none.
+        """
+        for domain in self.data.domains:
+            if any(site == listed.name for listed in domain.sites):
+                return domain
+        raise SettingsError(f"data.domains: no domain lists site {site!r}")
+
+    def for_domain(self, site: str) -> Job:
+        """Return the job with the cutoff day and the split of a site's own education type."""
+        domain = self.domain_of(site)
+        task = self.early_warning
+        if domain.cutoff_day is not None:
+            task = task.model_copy(update={"cutoff_day": domain.cutoff_day})
+        data = self.data.model_copy(update={"split": domain.split or self.data.split})
+        return self.model_copy(update={"task": task, "data": data})
 
     @model_validator(mode="after")
     def _possible_together(self) -> Job:
@@ -426,6 +528,14 @@ class Job(Settings):
             raise ValueError("scenario=vertical and strategy=exact go together, neither alone")
         if vertical:
             self._is_vertical()
+        transfer = isinstance(self.scenario, TransferSettings)
+        if isinstance(self.strategy, NewtonSettings | NeuralTransfer) != transfer:
+            raise ValueError(
+                f"scenario={self.scenario.name} does not go with strategy={self.strategy.name};"
+                " scenario=transfer takes strategy=newton, lgfedavg, fedproto or fedmd"
+            )
+        if transfer:
+            self._is_transfer()
         if isinstance(self.task, RecommendSettings):
             self._recommends()
         self._trains_privately()
@@ -439,6 +549,19 @@ class Job(Settings):
                 f"task=recommend does not run with privacy={self.privacy.name} yet;"
                 " choose privacy=secagg"
             )
+
+    def _is_transfer(self) -> None:
+        names = [domain.name for domain in self.data.domains]
+        if len(names) < 2 or self.data.target not in names:
+            raise ValueError(
+                "scenario=transfer needs data.domains, two or more, and data.target, one of them;"
+                " choose data=oulad_to_polytechnic, oulad_to_basic or province"
+            )
+        if self.privacy.name not in ("none", "secagg"):
+            raise ValueError("scenario=transfer adds up under privacy=secagg or none; choose one")
+        needed = "logistic" if isinstance(self.strategy, NewtonSettings) else "mlp"
+        if self.model.name != needed:
+            raise ValueError(f"strategy={self.strategy.name} needs model={needed}")
 
     def _is_vertical(self) -> None:
         if self.data.label_party is None:

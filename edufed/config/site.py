@@ -9,8 +9,17 @@ import yaml
 from pydantic import Field, ValidationError
 
 from edufed.config.errors import Settings, SettingsError, one_line
-from edufed.config.job import Job, SimulationSettings, VerticalSettings
+from edufed.config.job import (
+    DomainSettings,
+    Job,
+    SimulationSettings,
+    TransferSettings,
+    VerticalSettings,
+)
 from edufed.config.policy import Policy
+
+#: Sites that come with EduFed, as examples and for simulated domains.
+CONF_SITES = Path(__file__).resolve().parents[2] / "conf" / "site"
 
 
 class SiteSettings(Settings):
@@ -65,6 +74,17 @@ def simulated_sites(job: Job) -> list[SiteSettings]:
     federation = job.federation
     assert isinstance(federation, SimulationSettings)
     state = Path(federation.state or Path(job.out) / "sites")
+    if isinstance(job.scenario, TransferSettings):
+        return [
+            SiteSettings(
+                name=site.name,
+                adapter=_placed({**_template(domain), **data.adapter, **site.adapter}, data.path),
+                state=state / site.name,
+                simulated=True,
+            )
+            for domain in data.domains
+            for site in domain.sites
+        ]
     if data.files:
         sites = [load_site(Path(file)) for file in data.files]
         names = [site.name for site in sites]
@@ -100,6 +120,26 @@ def simulated_sites(job: Job) -> list[SiteSettings]:
         )
         for name, own in extra
     ]
+
+
+def _template(domain: DomainSettings) -> dict[str, Any]:
+    """Return the adapter of the site in conf/site that a domain's sites start from."""
+    if domain.site is None:
+        return {}
+    return load_site(CONF_SITES / f"{domain.site}.yaml").adapter
+
+
+def _placed(adapter: dict[str, Any], path: str | None) -> dict[str, Any]:
+    """Put an adapter's folder into `data.path`: of a site in conf/site, the last part of it."""
+    if path is None:
+        return adapter
+    source = adapter.get("source")
+    if isinstance(source, dict):
+        return {
+            **adapter,
+            "source": {**source, "path": str(Path(path) / Path(source["path"]).name)},
+        }
+    return {**adapter, "path": str(Path(path) / adapter.get("path", ""))}
 
 
 def _first_line(error: Exception) -> str:

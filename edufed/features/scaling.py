@@ -17,7 +17,7 @@ _LOGGED = np.array([feature.transform == "log1p" for feature in FEATURES])
 _COMPARABLE = np.array([feature.comparable for feature in FEATURES])
 _INDICATED = np.array([feature.indicator for feature in FEATURES])
 #: Deviation of a uniform rank on 0..1.
-_RANK_DEVIATION = math.sqrt(1 / 12)
+RANK_DEVIATION = math.sqrt(1 / 12)
 
 
 def transformed(values: FloatArray) -> Float64Array:
@@ -105,7 +105,7 @@ def design(matrix: FeatureMatrix, ranks: FloatArray, scaling: Scaling) -> FloatA
     """
     x = (transformed(matrix.values) - scaling.mean) / scaling.deviation
     x[~np.isnan(ranks) & ~_COMPARABLE] = 0.0
-    placed = (ranks.astype(np.float64) - 0.5) / _RANK_DEVIATION
+    placed = (ranks.astype(np.float64) - 0.5) / RANK_DEVIATION
     missing = np.isnan(matrix.values[:, _INDICATED])
     return np.concatenate([np.nan_to_num(x), np.nan_to_num(placed), missing], axis=1).astype(
         np.float32

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from server.report import compare
 from server.report.contract import Report
 from server.report.figures import count, duration, in_hundred, score, signed
@@ -16,6 +18,8 @@ def summary(report: Report, language: Language) -> Summary:
     task = words.name("task", report.job.task or words("a_model"))
     trained = report.metrics.federated is not None
     title = words("title", n=count(len(sites)), task=task) if trained else words("none", task=task)
+    if trained and (between := _transferred(report, words)):
+        title = words("title.transfer", task=task, **between)
     lead = _lead(report, words) if trained else [(words("head.about"), words("none_lead"))]
     return Summary(
         title, _facts(report, words), lead, _figures(report, words), _notices(report, words)
@@ -49,7 +53,10 @@ def _about(report: Report, words: Words) -> list[str]:
     """What was trained on whom, and how well it ranks."""
     said = []
     trained, tested = compare.learners(report)
-    if trained:
+    if between := _transferred(report, words):
+        n = next((site.n_test for site in report.sites if site.federated is not None), None)
+        said.append(words("transferred", tested=count(n), **between))
+    elif trained:
         sites = count(len(compare.took_part(report)))
         said.append(words("trained", n=sites, learners=count(trained), tested=count(tested)))
     auc = compare.roc_auc(report.metrics.federated)
@@ -57,6 +64,15 @@ def _about(report: Report, words: Words) -> list[str]:
         outcome = report.job.task if report.job.task == "early_warning" else "other"
         said.append(words(f"rank.{outcome}", hundred=in_hundred(auc), auc=score(auc)))
     return said
+
+
+def _transferred(report: Report, words: Words) -> dict[str, str]:
+    """From whom knowledge went to whom; empty where there was no transfer."""
+    found = report.more.get("transfer")
+    if not isinstance(found, dict):
+        return {}
+    sources = [str(name) for name in cast(list[str], found["sources"])]
+    return {"sources": words("and").join(sources), "target": str(found["target"])}
 
 
 def _apart(report: Report, words: Words) -> list[str]:

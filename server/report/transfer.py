@@ -1,0 +1,119 @@
+"""A finished transfer job as the run report."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edufed.config import Job
+from edufed.config.job import SecAggSettings
+from edufed.metrics import metrics_from_summary
+from server.federation import Federation
+from server.report.contract import Report
+from server.report.horizontal import job_part
+from server.strategies.transfer import Model, Outcome
+
+
+def build_report(
+    federation: Federation, outcome: Outcome, seconds: float, _pooled: object = None
+) -> Report:
+    """Put together the report of a transfer job.
+
+    Its `metrics` are of the target's test learners: `federated` under the model that the gate chose
+    with all labels of the target, `local` under the target's own.
+
+    Parameters
+    ----------
+    federation : Federation
+    outcome : Outcome
+    seconds : float
+        Of the whole job.
+    """
+    job = federation.job
+    directions = _directions(job, outcome)
+    first = directions[0]
+    return Report.model_validate(
+        {
+            "job": job_part(job),
+            "metrics": {"federated": first["federated"], "pooled": None, "local": first["local"]},
+            "delta": None,
+            "sites": [_site(job, outcome, name) for name in outcome.hello],
+            "rounds": [
+                {
+                    "round": r.number,
+                    "seconds": r.seconds,
+                    "bytes_up": r.bytes_up,
+                    "bytes_down": r.bytes_down,
+                    "messages": r.messages,
+                    "metrics": {"loss": r.loss, "roc_auc": None},
+                }
+                for r in outcome.rounds
+            ],
+            "totals": {
+                "rounds": len(outcome.rounds),
+                "messages": federation.totals.messages,
+                "bytes_up": federation.totals.bytes_up,
+                "bytes_down": federation.totals.bytes_down,
+                "seconds": seconds,
+                "seconds_features": dict(outcome.phases).get("features"),
+                "stopped_by": outcome.stopped_by,
+                "best_round": len(outcome.rounds),
+            },
+            "privacy": _privacy(job),
+            "quality": [meta["quality"] for meta in outcome.hello.values()],
+            "phases": [{"phase": name, "seconds": lap} for name, lap in outcome.phases],
+            "exclusions": federation.exclusions,
+            "refusals": federation.refusals,
+            "transfer": {**first, "directions": directions[1:]},
+        }
+    )
+
+
+def _directions(job: Job, outcome: Outcome) -> list[dict[str, Any]]:
+    """What each model is worth at each site of its target, in the order of the models."""
+    found = []
+    tried = [(n, model) for n, model in enumerate(outcome.models) if not model.filling]
+    for number, model in tried:
+        mine = [n for n, other in tried if other.target == model.target]
+        for site, results in outcome.results.items():
+            if job.domain_of(site).name == model.target:
+                result = results[mine.index(number)]
+                found.append(_direction(outcome, number, model, site, result))
+    return found
+
+
+def _direction(
+    outcome: Outcome, number: int, model: Model, site: str, result: dict[str, Any]
+) -> dict[str, Any]:
+    source = metrics_from_summary(outcome.scores[number])
+    return {
+        "sources": list(model.sources),
+        "target": model.target,
+        "site": site,
+        "features": list(model.features),
+        "source_roc_auc": source["roc_auc"],
+        **result,
+    }
+
+
+def _site(job: Job, outcome: Outcome, name: str) -> dict[str, Any]:
+    meta, results = outcome.hello[name], outcome.results.get(name)
+    return {
+        "site": name,
+        "n_train": meta["n_train"],
+        "n_test": meta["n_test"],
+        "status": "ok",
+        "federated": results[0]["federated"] if results else None,
+        "local": results[0]["local"] if results else None,
+        "domain": job.domain_of(name).name,
+        "missing": meta["missing"],
+    }
+
+
+def _privacy(job: Job) -> dict[str, Any]:
+    secagg = None
+    if isinstance(job.privacy, SecAggSettings):
+        secagg = {
+            "threshold": job.privacy.threshold,
+            "sums": "every gradient, moment and histogram",
+        }
+    return {"secagg": secagg, "he": None, "dp": None, "ledger": []}
