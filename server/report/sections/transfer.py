@@ -10,7 +10,7 @@ from server.report.figures import count, percent, score, signed
 from server.report.pieces import Block, Figure, Figures, Prose, Table
 from server.report.words import Words
 
-ORDER = 12
+ORDER = 16
 Direction = dict[str, Any]
 
 

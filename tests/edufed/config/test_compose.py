@@ -43,7 +43,7 @@ def test_oulad_has_its_thirteen_regions() -> None:
         (["data=oulad", "out=x"], "setting 'data.path' is required; add data.path=VALUE"),
         (
             ["data=ould", "out=x"],
-            "no data=ould; choose one of oulad, oulad_vertical, province, sites",
+            "no data=ould; choose one of oulad, oulad_to_basic, oulad_to_polytechnic,",
         ),
         (["task.cutof_day=3", "out=x"], "unknown setting 'task.cutof_day'; did you mean"),
         (["+task.cutof_day=3", "out=x"], "unknown setting 'task.cutof_day'; did you mean"),
