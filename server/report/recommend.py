@@ -51,7 +51,7 @@ def build_report(
                 "model": "ranker, factors, ease",
                 "strategy": None,
                 "federation": job.federation.name,
-                "config": job.model_dump(mode="json"),
+                "config": job.model_dump(mode="json", exclude={"model", "strategy"}),
             },
             "metrics": {
                 "federated": {
@@ -72,8 +72,8 @@ def build_report(
                 "bytes_down": federation.totals.bytes_down,
                 "seconds": seconds,
                 "seconds_features": dict(outcome.phases).get("features"),
-                "stopped_by": "converged" if outcome.converged else "rounds",
-                "best_round": len(outcome.rounds),
+                "stopped_by": "optimum" if outcome.converged else "rounds",
+                "best_round": None,
             },
             "privacy": {"secagg": secagg, "he": None, "dp": None, "ledger": []},
             "quality": [meta["quality"] for meta in outcome.hello.values()],
@@ -112,7 +112,7 @@ def _round(entry: Round) -> dict[str, Any]:
         "bytes_up": entry.bytes_up,
         "bytes_down": entry.bytes_down,
         "messages": entry.messages,
-        "metrics": {"loss": entry.loss, "roc_auc": None},
+        "metrics": {"loss": None, "roc_auc": None, "training_loss": entry.loss},
     }
 
 

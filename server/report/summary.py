@@ -8,12 +8,18 @@ from server.report import compare
 from server.report.contract import Report
 from server.report.figures import count, duration, in_hundred, score, signed
 from server.report.pieces import KeyFigure, Summary
+from server.report.sections import headline_of
 from server.report.words import Language, Words
 
 
 def summary(report: Report, language: Language) -> Summary:
     """What was trained, on whom, what it gains, where it is weakest, and what stayed private."""
     words = Words(language, "summary")
+    own = headline_of(report)
+    if own is not None:
+        title, lead, figures = own(report, Words(language, str(report.job.task)))
+        lead.append((words("head.privacy"), _privacy(report, words)))
+        return Summary(title, _facts(report, words), lead, figures, _notices(report, words))
     sites = compare.took_part(report)
     task = words.name("task", report.job.task or words("a_model"))
     trained = report.metrics.federated is not None

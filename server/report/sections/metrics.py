@@ -31,8 +31,8 @@ def blocks(report: Report, words: Words) -> list[Block]:
         for name, m in found
         if m is not None
     ]
-    if not rows:
-        return []
+    if not rows or report.job.task in report.more:
+        return []  # a task with a section of its own has its figures there
     head = ["way", "roc_auc", "pr_auc", "brier", "ece", "precision_at_10", "recall_at_10"]
     kept = [i for i, _ in enumerate(head) if i == 0 or any(row[i] != DASH for row in rows)]
     table = Table(

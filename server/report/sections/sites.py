@@ -14,8 +14,8 @@ _SHOWN = 40  # more rows than this are no plot to read; the table has all
 
 def blocks(report: Report, words: Words) -> list[Block]:
     """The dot plot, gain against size, and the table of sites."""
-    if not report.sites:
-        return []
+    if not report.sites or report.job.task in report.more:
+        return []  # a task with a section of its own tells its sites apart there
     ranked = sorted(report.sites, key=_rank)
     worst = report.worst_site.site if report.worst_site else None
     made: list[Block] = [Prose(words("lead" if len(ranked) > 1 else "lead.one"))]

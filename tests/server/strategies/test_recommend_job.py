@@ -34,6 +34,7 @@ from edufed.wire import unpack
 from server.checkpoint import Checkpoint
 from server.federation import Federation, JobError
 from server.recommend_publication import hand_over
+from server.report.html import render
 from server.report.recommend import build_report
 from server.strategies import recommend
 from server.strategies.recommend import Outcome
@@ -173,6 +174,24 @@ def test_figures_are_those_of_all_learners(secure: tuple[Any, ...]) -> None:
     assert report.worst_site.site == min(scores_by_site, key=lambda site: scores_by_site[site])
     assert report.privacy.secagg
     assert report.totals.bytes_up
+
+
+@pytest.mark.parametrize(("language", "title"), [("en", "Recommendations"), ("zh", "资源推荐")])
+def test_the_page_tells_models_courses_and_sites(
+    secure: tuple[Any, ...], language: Any, title: str
+) -> None:
+    report = build_report(secure[1], secure[2], 1.0)
+    page = render(report, language)
+    assert f"<title>{title}" in page
+    assert 'id="recommend"' in page
+    assert 'id="metrics"' not in page
+    assert 'id="sites"' not in page
+    said = cast(dict[str, Any], report.more["recommend"])
+    for row in said["presentations"]:
+        assert row["course"] in page
+        assert row["gain_low"] <= row["gain"] <= row["gain_high"]
+    assert page.count("<svg") >= 3
+    assert "nan" not in page
 
 
 def test_without_secure_aggregation_the_result_is_the_same(
