@@ -152,7 +152,7 @@ class Deployed(Launched):
         return self.folder / f"{name}.yaml"
 
     @contextlib.contextmanager
-    def changed(self, name: str, **parts: Any) -> Iterator[None]:
+    def changed(self, name: str, /, **parts: Any) -> Iterator[None]:
         """Change a site's YAML; what the coordinator asks meanwhile is answered accordingly."""
         before = self.yaml(name).read_text()
         self._write(name, yaml.safe_dump({**yaml.safe_load(before), **parts}))
