@@ -5,8 +5,9 @@
 
 Each line is one `edufed run` on the province: two rounds, no baselines. Against sites, every site
 has 50 learners; against learners, there are five sites. The province is generated beforehand.
-Memory is the largest sum of resident memory over the command and its children, looked at five
-times a second, pages that processes share counted in each.
+Memory is the largest sum over the command and its children, looked at five times a second, of what
+each has for itself and its part of what they share (PSS). Processor seconds are those of the same
+processes: where other work shares the machine, they say more than seconds on the clock.
 """
 
 from __future__ import annotations
@@ -43,9 +44,9 @@ def measure(sites: int, learners: int, folder: Path) -> dict[str, Any]:
     ]
     began = time.perf_counter()
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    peak = 0
+    peak, used = 0, dict[int, float]()
     while process.poll() is None:
-        peak = max(peak, _resident(process.pid))
+        peak = max(peak, _look(process.pid, used))
         time.sleep(LOOK_S)
     seconds = time.perf_counter() - began
     if process.returncode:
@@ -60,12 +61,14 @@ def measure(sites: int, learners: int, folder: Path) -> dict[str, Any]:
         "round_s": round(report["rounds"][-1]["seconds"], 2),
         "evaluation_s": round(phases["evaluation"], 1),
         "whole_s": round(seconds, 1),
+        "cpu_s": round(sum(used.values()), 1),
         "peak_mib": round(peak / 2**20),
         "mb_up": round(report["totals"]["bytes_up"] / 1e6, 1),
     }
 
 
-def _resident(pid: int) -> int:
+def _look(pid: int, used: dict[int, float]) -> int:
+    """Bytes that a process and its children have now; note the processor seconds of each."""
     total = 0
     try:
         family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
@@ -73,9 +76,11 @@ def _resident(pid: int) -> int:
         return 0
     for process in family:
         try:
-            total += process.memory_info().rss
+            total += process.memory_full_info().pss
+            times = process.cpu_times()
         except psutil.NoSuchProcess:
             continue
+        used[process.pid] = times.user + times.system
     return total
 
 

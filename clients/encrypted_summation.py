@@ -13,7 +13,7 @@ from edufed.config.job import HeSettings, Job
 from edufed.privacy.he import HeSite
 from edufed.privacy.he.ckks import check_installed
 from edufed.privacy.secagg import SecAggPlan
-from edufed.privacy.secret_file import read_secret, write_secret
+from edufed.private_files import read_private, write_private
 from edufed.share import Share, to_vector
 from edufed.wire import Arrays, as_array
 
@@ -62,14 +62,14 @@ def _plan(site: Site, job: Job) -> SecAggPlan:
 
 
 def _member(site: Site, job: Job) -> HeSite:
-    return HeSite.load(_plan(site, job), site.name, site.identity(), read_secret(_file(site, job)))
+    return HeSite.load(_plan(site, job), site.name, site.identity(), read_private(_file(site, job)))
 
 
 def _keep(site: Site, job: Job, member: HeSite) -> None:
     """Store the member's counters before its answer leaves: they forbid another answer."""
     file = _file(site, job)
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_secret(file, member.dump())
+    write_private(file, member.dump())
 
 
 def _file(site: Site, job: Job) -> Path:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from edufed.private_files import write_private
 
 _HEADER = 65  # 64 hexadecimal digits and a line feed
 
@@ -83,16 +83,7 @@ class Store:
     def _write(self, file: Path, content: bytes) -> None:
         try:
             _make(file.parent)
-            handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-            try:
-                with os.fdopen(handle, "wb") as stream:
-                    stream.write(content)
-                    stream.flush()
-                    os.fsync(stream.fileno())
-                os.replace(temporary, file)
-            except BaseException:
-                os.unlink(temporary)
-                raise
+            write_private(file, content)
         except OSError as error:
             raise StoreError(f"state file {file}: {error.strerror}") from None
 

@@ -14,7 +14,7 @@ from clients import encrypted_summation
 from clients.site import Site
 from edufed.config.job import HeSettings, Job, SecureSums
 from edufed.privacy.secagg import SecAggPlan, SecAggSite
-from edufed.privacy.secret_file import read_secret, write_secret
+from edufed.private_files import read_private, write_private
 from edufed.share import Share, to_arrays, to_vector
 from edufed.wire import Arrays, as_array
 
@@ -77,14 +77,14 @@ def unmask(site: Site, job: Job, arrays: Arrays) -> Arrays:
 
 def _member(site: Site, job: Job) -> SecAggSite:
     plan = secure_plan(job, site.roster(job))
-    return SecAggSite.load(plan, site.name, site.identity(), read_secret(_file(site, job)))
+    return SecAggSite.load(plan, site.name, site.identity(), read_private(_file(site, job)))
 
 
 def _keep(site: Site, job: Job, member: SecAggSite) -> None:
     """Store the member's counters before its answer leaves: they forbid a second answer."""
     file = _file(site, job)
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_secret(file, member.dump())
+    write_private(file, member.dump())
 
 
 def _file(site: Site, job: Job) -> Path:

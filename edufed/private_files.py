@@ -1,4 +1,4 @@
-"""Files that only their owner may read: keys, tokens, certificates."""
+"""Files that only their owner may read: keys, tokens, certificates, a site's state."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ def private_folder(folder: Path) -> None:
 
 
 def write_private(file: Path, content: bytes) -> None:
-    """Write a file of mode 0600 at once: a reader sees all of it or none."""
+    """Write a file of mode 0600 at once: a reader sees all of it or none.
+
+    On return it survives a power cut.
+    """
     handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     try:
         with os.fdopen(handle, "wb") as stream:  # mkstemp's mode is 0600
@@ -29,6 +32,16 @@ def write_private(file: Path, content: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+    sync_folder(file.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make new and renamed entries of `folder` survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def read_private(file: Path) -> bytes:

@@ -137,6 +137,8 @@ OUTCOMES = DataFrameSchema(
         "level": _optional("Int64", Check.in_range(0, 8)),  # ISCED 2011
     },
     name="outcomes",
+    # All that tells two results apart: a resit, on another day or otherwise scored, is no mistake.
+    unique=["learner_id", "course_id", "kind", "resource_id", "time", "score", "passed"],
 )
 
 TABLES: dict[str, DataFrameSchema] = {

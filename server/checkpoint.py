@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from edufed.privacy.secret_file import write_secret
+from edufed.private_files import write_private
 from edufed.wire import Arrays
 from server.federation import JobError
 
@@ -47,7 +47,7 @@ class Checkpoint:
         payload = buffer.getvalue()
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         digest = hashlib.sha256(payload).hexdigest().encode()
-        write_secret(self._file(name), digest + b"\n" + payload)
+        write_private(self._file(name), digest + b"\n" + payload)
 
     def load(self, name: str) -> tuple[dict[str, Any], Arrays] | None:
         """Return what was saved under `name`, or None.

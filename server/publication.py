@@ -19,7 +19,10 @@ from server.report.contract import Report
 from server.services import Save
 from server.strategies.horizontal import Outcome
 
-METRICS = ("roc_auc", "pr_auc", "brier", "ece", "precision_at_10", "recall_at_10")
+METRICS = (
+    *("n", "positives", "roc_auc", "pr_auc", "brier", "ece"),
+    *("precision_at_10", "recall_at_10"),
+)
 
 
 def hand_over(federation: Federation, outcome: Outcome, report: Report) -> Save:

@@ -63,7 +63,7 @@ class TableCheck:
         if known_learners and table in REFERRING:
             unknown = f"{typed('learner_id')} NOT IN (SELECT learner_id FROM learners)"
             self.faults.append(Fault("learner_id", "learner_id: not among the learners", unknown))
-        self.key = list(schema.unique or ())
+        self.key = [name for name in schema.unique or () if name in types]
         self.unchecked = f"unchecked_{table}"
         self.values = ", ".join(f"{sql.value} AS {typed(name)}" for name, sql in columns.items())
         self.judged = self._judge(self.unchecked)

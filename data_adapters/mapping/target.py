@@ -39,5 +39,9 @@ def required_columns(table: str) -> tuple[str, ...]:
 
 
 def key_columns(table: str) -> tuple[str, ...]:
-    """Columns that together name a row of `table`; empty where rows have no key."""
-    return tuple(TABLES[table].unique or ())
+    """Columns that together name a row of `table`; empty where rows have no key.
+
+    Results have none: two of a learner may differ in nothing but what a platform does not tell.
+    """
+    key = tuple(TABLES[table].unique or ())
+    return key if all(TABLES[table].columns[name].required for name in key) else ()

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edufed.privacy.composition import Charge, Steps, epsilon, steps_of
-from edufed.privacy.secret_file import sync_folder
+from edufed.private_files import sync_folder
 
 _START = hashlib.sha256(b"edufed ledger 1").hexdigest()
 

@@ -4,6 +4,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from data_adapters.base import open_adapter
@@ -167,3 +169,16 @@ def test_a_path_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> None
     (tmp_path / "data").write_text("a file where a folder should be")
     with pytest.raises(DataError, match="cannot be written"):
         read(tmp_path)
+
+
+def test_rows_without_a_day_are_counted_whatever_the_cutoff(tmp_path: Path) -> None:
+    read(tmp_path, dirt=0.0)  # makes the files
+    (file,) = tmp_path.glob("data/*/mooc/events.parquet")
+    events = pq.read_table(file)
+    days = events["time"].to_pylist()
+    days[:3], days[3] = [None] * 3, float("nan")
+    place = events.schema.get_field_index("time")
+    pq.write_table(events.set_column(place, "time", pa.array(days, pa.float64())), file)
+    for cutoff in (None, 60):
+        quality = clean(read(tmp_path, cutoff, dirt=0.0))[1].tables["events"]
+        assert quality.reasons == {"time: missing": 3, "time: outside -3650 to 3650": 1}

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edufed.privacy.secret_file import read_secret, write_secret
+from edufed.private_files import read_private, write_private
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Alignment:
         content = io.BytesIO()
         counts = np.array([self.duplicates, self.missing])
         np.savez(content, rows=self.rows, counts=counts)
-        write_secret(file, content.getvalue())
+        write_private(file, content.getvalue())
 
     @classmethod
     def read(cls, file: Path) -> Alignment:
@@ -50,9 +50,9 @@ class Alignment:
 
         Raises
         ------
-        PermissionError
-            The file is open to others than its owner.
+        IdentityError
+            The file is missing, or open to others than its owner.
         """
-        with np.load(io.BytesIO(read_secret(file))) as stored:
+        with np.load(io.BytesIO(read_private(file))) as stored:
             duplicates, missing = stored["counts"].tolist()
             return cls(stored["rows"], duplicates, missing)

@@ -36,7 +36,7 @@ MASK_REQUEST = struct.Struct(">BBQ")
 class SecAggSite:
     """One site's part in all secure sums of a job.
 
-    Store `dump()` durably (`edufed.privacy.secret_file`) after each call and before its answer
+    Store `dump()` durably (`edufed.private_files`) after each call and before its answer
     is sent: the counters in it are what keeps a site from answering a round twice.
 
     Parameters

@@ -19,7 +19,7 @@ from edufed.privacy.secagg import (
     SecAggSum,
     default_threshold,
 )
-from edufed.privacy.secret_file import read_secret, write_secret
+from edufed.private_files import read_private, write_private
 
 
 @settings(max_examples=30, deadline=None)
@@ -145,9 +145,9 @@ def test_both_sides_continue_from_stored_state_at_every_step(gather, tmp_path):
 
     def restart() -> None:
         for name, site in party.sites.items():
-            write_secret(tmp_path / name, site.dump())
+            write_private(tmp_path / name, site.dump())
             assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
-            state = read_secret(tmp_path / name)
+            state = read_private(tmp_path / name)
             party.sites[name] = SecAggSite.load(plan, name, party.identities[name], state)
         party.coordinator = SecAggSum.load(plan, party.coordinator.dump())
 
