@@ -27,7 +27,7 @@ from clients.split import learn_and_test
 from clients.summation import advert, contribute
 from clients.usage import Used, read
 from edufed.config.job import Job, RecommendSettings
-from edufed.privacy.secret_file import read_secret, write_secret
+from edufed.private_files import read_private, write_private
 from edufed.ranking import poisson_weights
 from edufed.recommend.agreed import Course, catalogue_of, from_message
 from edufed.recommend.counts import count, flat
@@ -311,6 +311,6 @@ def _seed(site: Site, job: Job) -> int:
     else:
         file = site.store.folder / "bootstrap.key"
         if not file.exists():
-            write_secret(file, secrets.token_bytes(32))
-        secret = read_secret(file)
+            write_private(file, secrets.token_bytes(32))
+        secret = read_private(file)
     return int.from_bytes(hashlib.sha256(secret + str(job.seed).encode()).digest()[:16], "big")
