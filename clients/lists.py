@@ -80,7 +80,7 @@ def _course(
     high = np.max(logits, axis=1, initial=-np.inf, keepdims=True)
     chances = np.exp(logits - np.where(np.isfinite(high), high, 0.0))
     chances /= np.maximum(chances.sum(axis=1, keepdims=True), 1e-300)
-    grounds = Grounds(catalogue, course.counts, items, weights, settings.cutoff_day, language)
+    grounds = Grounds(catalogue, course.counts, weights, settings.cutoff_day, language)
     rows = []
     for learner, row in enumerate(seen.rows):
         for place, item in enumerate(chosen[learner][chosen[learner] >= 0], start=1):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,13 +9,17 @@ import numpy.typing as npt
 
 from edufed.recommend.counts import BEGUN_DAYS, USED_DAYS, Counts, begun, recently
 from edufed.recommend.features import FEATURES, MATTERS
-from edufed.recommend.items import Items
 from edufed.recommend.usage import Catalogue, Interactions
 from edufed.records import RESOURCE_KINDS
 
 FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 #: A share is said of no fewer learners than this.
 FEWEST = 5
+#: A tie is said where so many went on, and so many times more than of the whole course; a kind,
+#: where so much of what the learner used is of it.
+LEAST_TIE, LEAST_RATIO, LEAST_KIND = 0.1, 1.25, 0.3
 
 KINDS = {
     "zh": dict(
@@ -43,13 +46,14 @@ KINDS = {
 }
 WORDS = {
     "en": {
-        "follows": "learners who used {other} went on to this within 14 days: {share} %",
-        "together": "learners who used {other} also used this: {share} %",
+        "follows": "{share} % of learners who used {other} went on to this within 14 days",
+        "together": "{share} % of learners who used {other} also used this",
         "begun": "new to {share} % of your course in the last week",
         "used": "used by {share} % of your course in the last week",
         "used_14": "used by {share} % of your course in the last two weeks",
-        "kind": "a {kind}, as was {share} % of what you used in the last two weeks",
+        "kind": "{share} % of what you used in the last two weeks was of its kind ({kind})",
         "few": "few in your course have used it yet",
+        "then": "; ",
     },
     "zh": {
         "follows": "用过{other}的学习者中，{share} % 在 14 天内接着用了它",
@@ -57,8 +61,9 @@ WORDS = {
         "begun": "上一周，您的课程中有 {share} % 的人首次使用它",
         "used": "上一周，您的课程中有 {share} % 的人使用了它",
         "used_14": "最近两周，您的课程中有 {share} % 的人使用了它",
-        "kind": "属于{kind}，最近两周您所用资源的 {share} % 是这一类",
+        "kind": "最近两周您所用资源的 {share} % 与它同类（{kind}）",
         "few": "您的课程中还很少有人用过它",
+        "then": "；",
     },
 }
 
@@ -71,7 +76,6 @@ class Grounds:
     ----------
     catalogue : Catalogue
     counts : Counts
-    items : Items
     weights : float64 array, shape (len(FEATURES),)
     cutoff : float
     language : {"en", "zh"}
@@ -79,16 +83,15 @@ class Grounds:
 
     catalogue: Catalogue
     counts: Counts
-    items: Items
     weights: FloatArray
     cutoff: float
     language: str
 
     def reason(self, seen: Interactions, learner: int, x: FloatArray, item: int) -> str:
-        """Say why resource `item` is recommended.
+        """Say why resource `item` is recommended: by what the learner used, and by the course.
 
-        The matter is the one that lifts the resource most above the average candidate of the
-        learner, among those of which there is something to say.
+        Only what lifts the resource above the learner's average candidate is said. What the
+        learner used comes first, the matter that lifts most.
 
         Parameters
         ----------
@@ -99,17 +102,22 @@ class Grounds:
             The learner's.
         item : int
         """
-        candidates = ~seen.used[learner]
-        lift = self.weights * (x[item] - x[candidates].mean(axis=0))
+        lift = self.weights * (x[item] - x[~seen.used[learner]].mean(axis=0))
         by_matter = {
             matter: sum(lift[FEATURES.index(name)] for name in names)
             for matter, names in MATTERS.items()
         }
-        for matter in sorted(by_matter, key=lambda name: -by_matter[name]):
-            said = getattr(self, f"_{matter}")(seen, learner, item) if by_matter[matter] > 0 else ""
-            if said:
-                return str(said)
-        return self._used(seen, learner, item) or WORDS[self.language]["few"]
+        parts = []
+        for matters in (("follows", "together", "kind"), ("begun", "used")):
+            said = (
+                getattr(self, f"_{matter}")(seen, learner, item)
+                for matter in sorted(matters, key=lambda name: -by_matter[name])
+                if by_matter[matter] > 0
+            )
+            parts.append(next((text for text in said if text), ""))
+        parts[1] = parts[1] or self._used(seen, learner, item)
+        words = WORDS[self.language]
+        return words["then"].join(part for part in parts if part) or words["few"]
 
     def name(self, item: int) -> str:
         """Kind and id of a resource."""
@@ -127,31 +135,28 @@ class Grounds:
     def _follows(self, seen: Interactions, learner: int, item: int) -> str:
         days = BEGUN_DAYS[-1]
         for used in (begun(seen, self.cutoff, days), recently(seen, self.cutoff, days)):
-            said = self._tied(
-                "follows", used[learner], self.items.following, self.counts.follows, item
-            )
+            new = self.counts.begun[-1]
+            said = self._tied("follows", used[learner], self.counts.follows, new, item)
             if said:
                 return said
         return ""
 
     def _together(self, seen: Interactions, learner: int, item: int) -> str:
-        return self._tied("together", seen.used[learner], self.items.ease, self.counts.gram, item)
+        users = self.counts.users
+        return self._tied("together", seen.used[learner], self.counts.gram, users, item)
 
-    def _tied(
-        self,
-        key: str,
-        used: npt.NDArray[np.bool_],
-        ties: FloatArray,
-        pairs: npt.NDArray[np.int64],
-        item: int,
-    ) -> str:
-        """Name the used resource of the strongest tie to `item`."""
-        ours = np.flatnonzero(used & (self.counts.users >= FEWEST) & (ties[:, item] > 0))
+    def _tied(self, key: str, used: Mask, pairs: IntArray, of_course: IntArray, item: int) -> str:
+        """Name the used resource most of whose users came to `item`, more than of the course."""
+        users = self.counts.users
+        ours = np.flatnonzero(used & (users >= FEWEST))
         if not len(ours):
             return ""
-        other = int(ours[np.argmax(ties[ours, item])])
-        share = float(pairs[other, item] / self.counts.users[other])
-        return self._say(key, share, other=self.name(other))
+        shares = pairs[ours, item] / users[ours]
+        best = int(np.argmax(shares))
+        usual = of_course[item] / max(self.counts.learners, 1)
+        if shares[best] < max(LEAST_TIE, LEAST_RATIO * usual):
+            return ""
+        return self._say(key, float(shares[best]), other=self.name(int(ours[best])))
 
     def _begun(self, _seen: Interactions, _learner: int, item: int) -> str:
         return self._course("begun", self.counts.begun[BEGUN_DAYS.index(7)], item)
@@ -161,7 +166,7 @@ class Grounds:
             "used_14", self.counts.used[USED_DAYS.index(14)], item
         )
 
-    def _course(self, key: str, users: Sequence[int] | npt.NDArray[np.int64], item: int) -> str:
+    def _course(self, key: str, users: IntArray, item: int) -> str:
         return self._say(key, users[item] / max(self.counts.learners, 1))
 
     def _kind(self, seen: Interactions, learner: int, item: int) -> str:
@@ -169,4 +174,5 @@ class Grounds:
         if not recent.any():
             return ""
         alike = self.catalogue.kinds == self.catalogue.kinds[item]
-        return self._say("kind", float((recent & alike).sum() / recent.sum()), kind=self.kind(item))
+        share = float((recent & alike).sum() / recent.sum())
+        return self._say("kind", share, kind=self.kind(item)) if share >= LEAST_KIND else ""

@@ -92,14 +92,14 @@ def test_lists_hold_unused_resources_in_order_of_their_chance(made: tuple[Any, .
 @pytest.mark.parametrize(
     ("language", "says"),
     [
-        ("en", r"learners who used \w+ \S+ went on to this within 14 days: \d+ %"),
+        ("en", r"\d+ % of learners who used \w+ \S+ went on to this within 14 days"),
         ("zh", r"用过\S+ \S+的学习者中，\d+ % 在 14 天内接着用了它"),
     ],
 )
 def test_reasons_are_plain_words(made: tuple[Any, ...], language: str, says: str) -> None:
     frame = make_lists(made[3], made[2][0], language).frame
     assert frame["reason"].str.len().min() > 5
-    assert frame["reason"].str.fullmatch(says).sum() > 10
+    assert frame["reason"].str.match(says).sum() > 10
     used = "used by" if language == "en" else "使用了它"
     assert frame["reason"].str.contains(used).any()
     shares = frame["reason"].str.extract(r"(\d+) %")[0].dropna().astype(int)
@@ -110,16 +110,18 @@ def test_a_reason_says_what_was_counted(made: tuple[Any, ...]) -> None:
     usage, model = made[2][0], made[3]
     frame = make_lists(model, usage).frame
     courses = {course.catalogue.course: course for course in model.agreed}
-    found = frame[frame["reason"].str.startswith("learners who used")]
+    found = frame[frame["reason"].str.contains("of learners who used")]
     checked = 0
     for row in found.head(40).itertuples():
         if row.course_id not in courses:
             continue
         course = courses[row.course_id]
         place = {name: at for at, name in enumerate(course.catalogue.resources)}
-        _, other, share = re.search(r"used (\w+) (\S+) .*: (\d+) %", row.reason).groups()  # type: ignore[union-attr]
+        said = re.match(r"(\d+) % of learners who used \w+ (\S+) (went on|also)", row.reason)
+        assert said is not None
+        share, other, how = said.groups()
         one, two = place[other], place[row.resource_id]
-        counted = course.counts.follows if "went on" in row.reason else course.counts.gram
+        counted = course.counts.follows if how == "went on" else course.counts.gram
         assert int(share) == round(100 * counted[one, two] / course.counts.users[one])
         mine = (usage.learner_id[usage.row] == row.learner_id) & (usage.resource == other)
         assert not np.isnan(usage.first[mine]).all()
