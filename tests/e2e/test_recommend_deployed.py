@@ -1,0 +1,97 @@
+"""A recommendation job on real processes: three sites, TLS, secure aggregation, lists at a site."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+import pytest
+from deployed import Deployed, Finished, install, provinces
+from flwr.serverapp import Grid
+from loopback import Loopback, flower_run
+
+from edufed.cli.server import program
+from edufed.config import compose_job
+from edufed.privacy.simulated import simulated_roster
+from edufed.recommend.published import load_recommender
+from server.checkpoint import Checkpoint
+from server.federation import Federation
+from server.report.recommend import build_report
+from server.strategies import recommend
+
+pytestmark = pytest.mark.e2e
+
+REGIONS = 3
+SITES = tuple(f"region-{number:02d}" for number in range(REGIONS))
+JOB = (
+    *("task=recommend", "data=sites", "task.min_cohort=15", "task.factor_rounds=2"),
+    *("task.rank=2", "task.replicates=50", "scenario.round_timeout_s=90"),
+)
+
+
+@pytest.fixture(scope="module")
+def federation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    folder = tmp_path_factory.mktemp("recommend")
+    deployed = Deployed(
+        folder,
+        install(folder / "installed"),
+        adapters=provinces(folder / "province", REGIONS, 600),
+    )
+    try:
+        deployed.server()
+        deployed.start_sites()
+        yield deployed
+    finally:
+        deployed.close()
+
+
+@pytest.fixture(scope="module")
+def finished(federation: Deployed) -> Finished:
+    return federation.finish(federation.submit("lists", *JOB), 400)
+
+
+def test_it_equals_the_same_job_in_one_process(
+    federation: Deployed, finished: Finished, tmp_path: Path
+) -> None:
+    report = finished.report
+    assert report["privacy"]["secagg"]
+    assert report["exclusions"] == report["refusals"] == []
+    assert [site["status"] for site in report["sites"]] == ["ok"] * REGIONS
+    files = ",".join(str(federation.yaml(name)) for name in SITES)
+    job = compose_job([*JOB, f"data.files=[{files}]", f"out={tmp_path}"])
+    with flower_run():
+        here = Federation(cast(Grid, Loopback(REGIONS)), job, lambda _: None)
+        checkpoint = Checkpoint(tmp_path / "checkpoint", job.id)
+        outcome = recommend.run(here, REGIONS, simulated_roster(SITES), checkpoint)
+    again = cast(dict[str, Any], build_report(here, outcome, 1.0).more["recommend"])
+    for one, other in zip(report["recommend"]["table"], again["table"], strict=True):
+        assert one["model"] == other["model"]
+        assert one["ndcg_at_10"] == pytest.approx(other["ndcg_at_10"], abs=1e-4)
+    ours = load_recommender(finished.out / "model")
+    np.testing.assert_allclose(ours.trained.weights, outcome.trained.weights, rtol=1e-3, atol=1e-4)
+    for course, other in zip(ours.agreed, outcome.agreed, strict=True):
+        np.testing.assert_array_equal(course.counts.gram, other.counts.gram)
+
+
+def test_a_site_makes_lists_with_the_model_that_it_kept(
+    federation: Deployed, finished: Finished
+) -> None:
+    name = SITES[0]
+    model = federation.state(name) / "models" / finished.report["job"]["id"]
+    arguments = (f"site={federation.yaml(name)}", f"model={model}", "out=lists.csv", "language=zh")
+    done = subprocess.run(
+        [program("edufed"), "predict", *arguments],
+        cwd=federation.folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    lists = pd.read_csv(federation.folder / "lists.csv")
+    assert lists.groupby(["learner_id", "course_id"])["place"].max().max() == 10
+    assert lists["reason"].str.contains("课程").any()
