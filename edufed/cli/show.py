@@ -117,11 +117,12 @@ def print_map(console: Console, report: Report) -> None:
     told = cast(dict[str, Any], report.more["quality_map"])
     table = Table(title="means; shrunken estimates with 95 % intervals are in the report")
     table.add_column("unit")
-    for name in ("learners", *told["measures"]):
+    names = [measure["name"] for measure in told["measures"]]
+    for name in ("learners", *names):
         table.add_column(name.replace("_", " "), justify="right")
     for unit in told["units"]:
         if unit["level"] in ("province", *told["levels"][:1]):
-            figures = [unit["measures"][name] for name in told["measures"]]
+            figures = [unit["measures"][name] for name in names]
             means = ["–" if figure is None else f"{figure['mean']:.3g}" for figure in figures]
             table.add_row(" / ".join(unit["path"]) or "all", f"{unit['learners']:,}", *means)
     console.print(table)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import DictLoader, Environment, StrictUndefined
 
 from server.report.contract import Report
-from server.report.page import PAGE
+from server.report.map_page import render as render_map
+from server.report.page import PAGE, SECTIONS
 from server.report.sections import sections
 from server.report.stylesheet import STYLESHEET
 from server.report.summary import summary
@@ -23,8 +24,14 @@ def render(report: Report, language: Language = "en") -> str:
     language : {"en", "zh"}
         Of all words that are the page's own; names and reasons stay as the sites gave them.
     """
+    if "quality_map" in report.more:
+        return render_map(report, language)
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=DictLoader({"sections": SECTIONS}),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     return environment.from_string(PAGE).render(
         tag=_TAGS[language],

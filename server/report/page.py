@@ -45,6 +45,15 @@ PAGE = """\
 {% endfor %}
 </nav>
 <main>
+{% include "sections" %}
+</main>
+<footer>{{ words("footer") }}</footer>
+</body>
+</html>
+"""
+
+#: The sections, drawn alike on every page.
+SECTIONS = """\
 {% for section in sections %}
 <section id="{{ section.name }}">
 <h2>{{ section.title }}</h2>
@@ -109,8 +118,4 @@ PAGE = """\
 {% endfor %}
 </section>
 {% endfor %}
-</main>
-<footer>{{ words("footer") }}</footer>
-</body>
-</html>
 """

@@ -99,7 +99,7 @@ def section(outcome: Outcome, least: int) -> dict[str, Any]:
     return {
         "levels": list(frame.levels),
         "terms": [term for term in frame.terms if term != UNKNOWN],
-        "measures": {measure.name: measure.kind for measure in MEASURES},
+        "measures": [{"name": measure.name, "kind": measure.kind} for measure in MEASURES],
         "groups": {name: list(columns) for name, columns in GROUPS.items()},
         "min_cohort": least,
         "units": units,
