@@ -35,10 +35,11 @@ def carry_out(job: Job, engine: Engine) -> None:
         baseline = _BASELINES.get(job.service) if job.research else None
         baselines = baseline(job, finished, progress) if baseline is not None else None
     # Drawing is imported with the report alone: matplotlib takes a second.
+    from server.report.map_page.shapes import with_shapes
     from server.report.write import write_report
 
     seconds = sum(lap for _, lap in finished.outcome.phases)
-    report = finished.report(seconds, baselines)
+    report = with_shapes(finished.report(seconds, baselines), job)
     folder = Path(job.out)
     if finished.save_model is not None:
         finished.save_model(folder / "model")

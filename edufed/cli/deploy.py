@@ -51,7 +51,14 @@ def deploy(job: Job) -> None:
     if not (folder / REPORT).is_file():
         raise JobError(_why(folder, job))
     fetch(settings, job.id, out)
-    print_results(console, Report.model_validate_json((out / "report.json").read_bytes()))
+    report = Report.model_validate_json((out / "report.json").read_bytes())
+    if job.data.map.geojson is not None:
+        from server.report.map_page.shapes import with_shapes
+        from server.report.write import write_report
+
+        # The file is on this disk, and need not travel.
+        write_report(with_shapes(report, job), out, job.language)
+    print_results(console, report)
     if (out / "model").is_dir():
         console.print(f"model:  {out / 'model'}", highlight=False, soft_wrap=True)
     console.print(f"report: {out / 'report.html'}", highlight=False, soft_wrap=True)

@@ -123,9 +123,13 @@ def print_map(console: Console, report: Report) -> None:
     for unit in told["units"]:
         if unit["level"] in ("province", *told["levels"][:1]):
             figures = [unit["measures"][name] for name in names]
-            means = ["–" if figure is None else f"{figure['mean']:.3g}" for figure in figures]
+            means = ["–" if figure is None else _mean(figure["mean"]) for figure in figures]
             table.add_row(" / ".join(unit["path"]) or "all", f"{unit['learners']:,}", *means)
     console.print(table)
+
+
+def _mean(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3f}"
 
 
 def _row(table: Table, name: str, metrics: Metrics | None) -> None:

@@ -90,7 +90,10 @@ def _anchored(job: Job) -> Job:
         return None if path is None else str(Path(path).expanduser().absolute())
 
     files = [str(Path(file).expanduser().absolute()) for file in job.data.files]
-    data = job.data.model_copy(update={"path": anchor(job.data.path), "files": files})
+    shapes = job.data.map.model_copy(update={"geojson": anchor(job.data.map.geojson)})
+    data = job.data.model_copy(
+        update={"path": anchor(job.data.path), "files": files, "map": shapes}
+    )
     own = job.federation
     here = (
         {"state": anchor(own.state)}

@@ -122,6 +122,14 @@ class DomainSettings(Settings):
     sites: Annotated[list[SimulatedSite], Field(min_length=1)]
 
 
+class MapSettings(Settings):
+    """How a page draws the regions of the data."""
+
+    tiles: dict[str, tuple[NotNegativeInt, NotNegativeInt]] = Field(default={})  # column and row
+    geojson: str | None = None  # a file of their shapes, drawn instead of tiles
+    property: str = "name"  # of a feature in that file: the region's name
+
+
 class DataSettings(Settings):
     """Which data, how it splits, and (for simulation only) where the sites' tables are.
 
@@ -139,6 +147,7 @@ class DataSettings(Settings):
     region: NotNegativeInt = 0  # vertical: that region
     label_party: str | None = None  # vertical: the site with the targets
     files: list[str] = Field(default=[])  # YAML files of sites, as `edufed client` takes them
+    map: MapSettings = MapSettings()
     # Course ids from a catalogue: public, not found in learners' records. For differential privacy.
     courses: list[str] = Field(default=[])
     domains: list[DomainSettings] = Field(default=[])  # transfer: education types and their sites
@@ -486,6 +495,7 @@ class Job(Settings):
             said["out"] = said["federation"]["settings"] = ""
             said["data"] |= {"path": None, "adapter": {}, "sites": [], "files": []}
             said["data"] |= {"regions": None, "platforms": []}
+            said["data"]["map"]["geojson"] = None
             for domain in said["data"]["domains"]:
                 domain["site"] = None
                 for site in domain["sites"]:

@@ -9,7 +9,7 @@ from server.report.figures import DASH, count, percent, score, signed
 from server.report.pieces import Block, Points, Prose, Table
 from server.report.words import Words
 
-ORDER = 15
+ORDER = 25
 _SHOWN = 30
 
 
