@@ -103,12 +103,25 @@ def keys_command(
 
 @app.command("audit")
 def audit_command(
-    action: Annotated[Literal["verify"], typer.Argument(help="verify: is the log whole?")],
+    action: Annotated[
+        Literal["verify", "privacy"],
+        typer.Argument(help="verify: is the log whole? privacy: what would attackers gain?"),
+    ],
     settings: Overrides = None,
 ) -> None:
-    """Check a site's audit log: edufed audit verify site=FILE [head=HASH]."""
-    assert action == "verify"
-    from edufed.cli.audit import command
+    """Check a site's audit log, or attack its own run.
+
+    edufed audit verify site=FILE [head=HASH]
+
+    edufed audit privacy site=FILE model=DIR [report=FILE] [out=DIR] [minutes=15] [language=zh]
+
+    attacks the model, and what the coordinator sees, with the site's own learners and at the site:
+    membership inference, gradient inversion, property inference, without and with each defence.
+    """
+    if action == "verify":
+        from edufed.cli.audit import command
+    else:
+        from edufed.cli.audit_privacy import command
 
     command(settings or [])
 

@@ -15,11 +15,10 @@ from clients.policy import PolicyRefusalError, check_learners, check_quality
 from data_adapters.base import open_adapter
 from data_adapters.governance import QualityReport, clean, with_warnings
 from edufed.cli.arguments import keywords, language_of
-from edufed.cli.site_report import as_markdown, print_report, sections
-from edufed.config import SettingsError, SiteSettings, load_site
+from edufed.cli.site_report import as_markdown, print_report, sections, write_files
+from edufed.config import SiteSettings, load_site
 from edufed.features.catalogue import FEATURES, available
 from edufed.features.relations import whole_tables
-from edufed.private_files import write_private
 from edufed.records import LearningRecords
 from edufed.tasks.early_warning import TARGET_SQL, population_sql
 
@@ -108,7 +107,7 @@ def command(arguments: Sequence[str]) -> None:
         "quality.json": json.dumps(check.to_dict(), indent=2, ensure_ascii=False) + "\n",
         "quality.md": as_markdown(report),
     }
-    _write(out, files)
+    write_files(out, files)
     print_report(console, report)
     console.print(str(out / "quality.md"), soft_wrap=True, highlight=False)
     if check.refusals:
@@ -173,12 +172,3 @@ def _early_warning(records: LearningRecords, day: int) -> EarlyWarning:
         """).fetchall()
     unknown = enrolments - at_risk - passed
     return EarlyWarning(day, enrolments, learners, at_risk, passed, unknown)
-
-
-def _write(folder: Path, files: dict[str, str]) -> None:
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for name, text in files.items():
-            write_private(folder / name, text.encode())
-    except OSError as error:
-        raise SettingsError(f"{folder}: {error.strerror}; name another folder with out=") from None

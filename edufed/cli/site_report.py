@@ -1,9 +1,10 @@
-"""What check-site found, as headings, tables and lines, for a terminal and for a file."""
+"""What a command found at a site, as headings, tables and lines, for a terminal and for a file."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -11,6 +12,8 @@ from rich.table import Table
 
 from data_adapters.governance import Example, TableQuality
 from edufed.cli.site_words import say, say_group, say_reason
+from edufed.config import SettingsError
+from edufed.private_files import write_private
 
 if TYPE_CHECKING:
     # `check_site` reads this file.
@@ -57,6 +60,22 @@ def print_report(console: Console, report: list[Section]) -> None:
         for line in section.lines:
             console.print(line, highlight=False, markup=False)
         console.print()
+
+
+def write_files(folder: Path, files: dict[str, str]) -> None:
+    """Write files that their owner alone may read.
+
+    Raises
+    ------
+    SettingsError
+        The folder cannot be written to.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name, text in files.items():
+            write_private(folder / name, text.encode())
+    except OSError as error:
+        raise SettingsError(f"{folder}: {error.strerror}; name another folder with out=") from None
 
 
 def as_markdown(report: list[Section]) -> str:
