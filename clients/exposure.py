@@ -15,12 +15,13 @@ import numpy.typing as npt
 import torch
 
 from clients.training import decayed, train_locally
-from edufed.config.job import Job
+from edufed.config.job import Job, LocalTraining
 from edufed.models import RiskModel, Weights, build_model, get_weights, set_weights
 from edufed.privacy.attacks.inversion import FloatArray, Gradient, Observe, plain_gradient
 from edufed.privacy.dp.accounting import calibrate
+from edufed.privacy.dp.descent import Descent
 from edufed.privacy.dp.randomness import RandomSource
-from edufed.privacy.dp.training import Descent, gradient_share, train_privately
+from edufed.privacy.dp.training import gradient_share, train_privately
 
 #: secagg stands for encrypted sums too: the coordinator sees the same.
 Defence = Literal["none", "secagg", "dp", "secagg_dp"]
@@ -56,7 +57,9 @@ class Exposure:
     Attributes
     ----------
     job : Job
-        Its model, strategy and seed decide how sites train.
+        Its model and seed decide how sites begin.
+    training : LocalTraining
+        How a site trains in a round without noise.
     columns : int
         Of the design.
     rounds : int
@@ -69,6 +72,7 @@ class Exposure:
     """
 
     job: Job
+    training: LocalTraining
     columns: int
     rounds: int
     elsewhere: Learners
@@ -153,7 +157,7 @@ class Exposure:
         return [self.elsewhere.at(places) for places in drawn]
 
     def _federated(self, sites: list[Learners], seed: int, rounds: int) -> RiskModel:
-        settings, model = self.job.local_training, self._fresh()
+        settings, model = self.training, self._fresh()
         for number in range(rounds):
             start, locals_ = get_weights(model), []
             for place, site in enumerate(sites):

@@ -106,6 +106,7 @@ def audit(
     published: PublishedModel,
     job: Job,
     *,
+    plain: LocalTraining,
     epsilon: float,
     delta: float,
     seconds: float,
@@ -119,6 +120,8 @@ def audit(
     published : PublishedModel
     job : Job
         The job that made the model.
+    plain : LocalTraining
+        How a site trains where no noise is added.
     epsilon, delta : float
         For the defences that add noise.
     seconds : float
@@ -131,8 +134,6 @@ def audit(
         The model or the site's records do not allow an attack.
     """
     description = published.description
-    if not isinstance(job.strategy, LocalTraining):
-        raise DataError(f"strategy={job.strategy.name} trains in one step; attacks play out rounds")
     matrix = site.learners(description.cutoff).matrix
     parts = split(matrix, job)
     x, _, _ = scoring_design(published, matrix)
@@ -150,6 +151,7 @@ def audit(
     kind, high = _kind(matrix, learning)
     exposure = Exposure(
         job,
+        plain,
         x.shape[1],
         min(job.scenario.rounds, _MOST_ROUNDS),
         elsewhere,

@@ -19,6 +19,7 @@ from edufed.cli.show import showing
 from edufed.cli.site_report import Section, as_markdown, print_report, write_files
 from edufed.config import Job, SettingsError, compose_job, load_site
 from edufed.config.errors import one_line
+from edufed.config.job import LocalTraining, PrivateLearners
 from edufed.features import FEATURES
 from edufed.privacy.attacks.advantage import Advantage
 from edufed.published import Description, load_published
@@ -49,8 +50,16 @@ def command(arguments: Sequence[str]) -> None:
     folder = Path(given["model"])
     published = load_published(folder)
     job, notes = _job(published.description, folder, given.get("report"), language)
+    if (job.scenario.name, job.task.name) != ("horizontal", "early_warning"):
+        raise SettingsError(
+            f"{folder}: attacks are on models of scenario=horizontal, early warning"
+        )
     if site.name not in {score.site for score in published.description.sites}:
         notes.append(say("stranger", language, site=site.name))
+    private = job.privacy
+    budget = (4.0, 1e-5)
+    if isinstance(private, PrivateLearners):
+        budget = (private.epsilon, private.delta)
     console = Console(stderr=True)
     with showing(console) as progress:
 
@@ -61,8 +70,9 @@ def command(arguments: Sequence[str]) -> None:
             site,
             published,
             job,
-            epsilon=_positive(given, "epsilon", 4.0),
-            delta=_positive(given, "delta", 1e-5),
+            plain=_plain(job),
+            epsilon=_positive(given, "epsilon", budget[0]),
+            delta=_positive(given, "delta", budget[1]),
             seconds=60.0 * minutes,
             tell=tell,
         )
@@ -94,6 +104,13 @@ def _positive(given: dict[str, str], key: str, default: float) -> float:
     return value
 
 
+def _plain(job: Job) -> LocalTraining:
+    """How a site of the job trains, or would train by default if no noise were added."""
+    if isinstance(job.strategy, LocalTraining):
+        return job.strategy
+    return compose_job(["out=audit"]).local_training
+
+
 def _job(
     description: Description, folder: Path, report: str | None, language: str
 ) -> tuple[Job, list[str]]:
@@ -103,8 +120,14 @@ def _job(
     """
     file = Path(report) if report else folder.parent / "report.json"
     if report is None and not file.is_file():
-        parts = [f"data={description.data}", f"strategy={description.strategy}", "out=audit"]
-        job = compose_job([*parts, "data.path=unread", f"seed={description.seed}"])
+        privacy = "secagg_dp" if description.strategy == "dp_sgd" else "none"
+        privacy = "dp" if description.strategy == "dp_fedavg" else privacy
+        parts = [f"data={description.data}", f"privacy={privacy}", "out=audit", "data.path=unread"]
+        if privacy == "none":
+            # Some strategies ask for many sites; here there is one.
+            own = f"strategy={description.strategy}", f"model={description.model.name}"
+            parts += [*own, "scenario.min_sites=100"]
+        job = compose_job([*parts, f"seed={description.seed}"])
         settings = job.model_dump() | {"model": description.model.model_dump()}
         return Job.model_validate(settings), [say("defaults", language)]
     try:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -36,8 +37,9 @@ def infer_property(update: Update, shadows: int, trials: int, seed: int) -> Adva
     """
     has = np.arange(shadows + trials) % 2 == 0
     seen = np.stack([update(bool(yes), seed + place) for place, yes in enumerate(has)])
+    # The shadow sites span few directions, whatever the size of a model: the judge works in those.
     judge = make_pipeline(
-        StandardScaler(), LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
+        StandardScaler(), PCA(), LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
     )
     judge.fit(seen[:shadows], has[:shadows])
     said, truth = judge.predict(seen[shadows:]), has[shadows:]
