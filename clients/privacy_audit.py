@@ -38,7 +38,7 @@ FEWEST = 80
 _MOST = 1200
 _MOST_OTHERS, _MOST_ROUNDS = 4, 5
 SHADOWS = 8
-_BATCH, _CROWD, _TRIALS, _INVERSION_STEPS = 4, 40, 30, 20
+_BATCH, _CROWD, _TRIALS, _INVERSION_STEPS = 4, 40, 60, 20
 _SITE, _SHADOW_SITES, _ATTACKED_SITES = 200, 40, 40
 #: Share of a site's learners who are of the kind that is looked for, where it is and is not common.
 _COMMON, _RARE = 0.8, 0.2

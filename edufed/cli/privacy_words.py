@@ -46,9 +46,9 @@ WORDS = {
     "given": (
         "The attacker is given more than a coordinator has: the model, all settings, and the "
         "learners' "
-        "rows; it asks who took part. A real one gains this much at most.",
+        "rows; it asks who took part. With these methods a real one gains no more.",
         "攻击者得到的比协调方实有的更多：模型、全部设置、学习者的数据行；它要问的是谁参加了训练"
-        "。真实的攻击者至多得到这么多。",
+        "。用这些方法，真实的攻击者不会得到更多。",
     ),
     "verdict": ("Verdict", "结论"),
     "job": ("This job trained with privacy={privacy}.", "此作业训练时为 privacy={privacy}。"),
