@@ -379,11 +379,16 @@ def _note_dead(audit: Path, message: Message, reason: str) -> None:
         log.error("%s", error)
 
 
-def release_node(superlink: str, root_certificate: bytes, node_key: Path, node_id: int) -> None:
+def release_node(superlink: str, root_certificate: bytes, node_key: Path, node_id: int) -> bool:
     """Tell the SuperLink that this node is offline, so that it may connect again at once.
 
     A SuperNode that was killed counts as online for another minute, and as long its key is
     not let in again.
+
+    Returns
+    -------
+    bool
+        Whether the SuperLink was there to be told.
     """
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.serialization import load_ssh_private_key
@@ -396,13 +401,16 @@ def release_node(superlink: str, root_certificate: bytes, node_key: Path, node_i
         RuntimeVersionHttpInterceptor(component_name="SuperNode"),
         NodeAuthHttpInterceptor(key, key.public_key()),
     ]
-    with (
-        contextlib.suppress(httpx.HTTPError),
-        FleetHttpClient.from_server_address(
+    try:
+        with FleetHttpClient.from_server_address(
             superlink, False, root_certificate, interceptors
-        ) as client,
-    ):
-        client.DeactivateNode(DeactivateNodeRequest(node_id=node_id))
+        ) as client:
+            client.DeactivateNode(DeactivateNodeRequest(node_id=node_id))
+    except httpx.TransportError:
+        return False
+    except httpx.HTTPStatusError:
+        pass  # it knows no such node
+    return True
 
 
 def load_app() -> ClientApp:

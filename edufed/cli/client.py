@@ -166,13 +166,14 @@ class _Site:
         if self.site.node.insecure or not note.exists():
             return
         keys = self.site.node.keys
-        release_node(
+        known = release_node(
             self.site.node.superlink,
             read_file(keys / "ca.pem"),
             keys / NODE_KEY,
             int(note.read_text()),
         )
-        note.unlink()
+        if known:
+            note.unlink()
 
 
 def _check_keys(site: SiteNode, log: Log) -> None:

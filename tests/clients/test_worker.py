@@ -30,9 +30,17 @@ from flwr.supernode.nodestate import NodeState, NodeStateFactory
 from flwr.supernode.start_client_internal import _insert_message
 
 from clients.audit import AuditLog
-from clients.worker import Claim, WorkerSettings, answer_for_dead, bundle_refusal, serve
+from clients.worker import (
+    Claim,
+    WorkerSettings,
+    answer_for_dead,
+    bundle_refusal,
+    release_node,
+    serve,
+)
 from edufed.bundle import BundleError, Code, bundle_code, installed_code, pyproject
 from edufed.certificates import make_loopback_certificate
+from edufed.cli import keys
 from edufed.cli.submit import build_bundle
 
 NODE, RUN = 77, 42
@@ -223,6 +231,14 @@ def test_a_worker_that_died_before_it_had_the_message_is_answered_for(
     audit.write_text("{}\n")  # a log that takes nothing more is no reason for silence
     assert answer_for_dead(supernode.settings.address, folder, audit, "the worker ended")
     assert supernode.reply().metadata.reply_to_message_id == asked
+
+
+def test_a_coordinator_that_is_away_cannot_be_told(tmp_path: Path) -> None:
+    keys.init(tmp_path, "province", ["127.0.0.1"], ["north"])
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+    own = tmp_path / "sites" / "north" / "node.key"
+    assert not release_node(address, (tmp_path / "ca.pem").read_bytes(), own, 1)
 
 
 def test_without_the_secret_there_is_no_task(supernode: SuperNode, bundle: bytes) -> None:
