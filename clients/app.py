@@ -6,7 +6,7 @@ from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
 from clients.answer import answer
-from clients.rooms import HELLO, PUBLISH, TRAIN, by_task
+from clients.rooms import HELLO, PUBLISH, TRAIN, TRANSFER, by_task
 
 app = ClientApp()
 
@@ -147,10 +147,8 @@ def moments(message: Message, context: Context) -> Message:
 
 @app.train("transfer")
 def train_transfer(message: Message, context: Context) -> Message:
-    """Answer with this site's gradient and curvature of the sources' models."""
-    from clients import transfer
-
-    return answer(message, context, transfer.train)
+    """Answer with this site's share of what the sources and the target learn together."""
+    return answer(message, context, by_task(TRANSFER, "train"))
 
 
 @app.query("scores")
@@ -163,7 +161,5 @@ def scores(message: Message, context: Context) -> Message:
 
 @app.evaluate("transfer")
 def evaluate_transfer(message: Message, context: Context) -> Message:
-    """Try what the sources' models are worth to this target, and fit its own."""
-    from clients import transfer
-
-    return answer(message, context, transfer.evaluate)
+    """Say what the common knowledge is worth to this site, beside a model of its own."""
+    return answer(message, context, by_task(TRANSFER, "evaluate"))

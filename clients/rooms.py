@@ -17,6 +17,7 @@ HELLO = {
     "private/early_warning": "clients.horizontal_dp",
     "vertical/early_warning": "clients.vertical",
     "transfer/early_warning": "clients.transfer",
+    "neural/early_warning": "clients.transfer_neural",
     "recommend": "clients.recommend",
 }
 #: The same -> module with a function `publish`; tasks that leave sites no model are not here.
@@ -30,6 +31,11 @@ PUBLISH = {
 TRAIN = {
     "early_warning": "clients.horizontal",
     "private/early_warning": "clients.horizontal_dp",
+}
+#: The same -> module with functions `train` and `evaluate`, for scenario=transfer.
+TRANSFER = {
+    "transfer/early_warning": "clients.transfer",
+    "neural/early_warning": "clients.transfer_neural",
 }
 
 

@@ -218,6 +218,14 @@ class TransferEvaluation(BaseModel):
     directions: Annotated[list[Direction], Field(min_length=1)]
 
 
+class NeuralEvaluation(BaseModel):
+    """What a site says of its neural model, and of one trained alone."""
+
+    federated: Scores
+    local: Scores
+    gate: Gate | None
+
+
 def fault(kind: type[BaseModel], meta: Mapping[str, Any]) -> str | None:
     """Say in one line what is wrong with an answer, or None."""
     try:

@@ -93,6 +93,13 @@ def _transfer_early_warning() -> Service:
     return Service(run, build_report, None)  # the model that a target fits stays there
 
 
+def _neural_early_warning() -> Service:
+    from server.report.transfer_neural import build_report
+    from server.strategies.transfer_neural import run
+
+    return Service(run, build_report, None)  # encoders stay at their sites
+
+
 def _recommend() -> Service:
     from server.recommend_publication import hand_over
     from server.report.recommend import build_report
@@ -114,6 +121,7 @@ _SERVICES: dict[str, Callable[[], Service]] = {
     "private/early_warning": _private_early_warning,
     "vertical/early_warning": _vertical_early_warning,
     "transfer/early_warning": _transfer_early_warning,
+    "neural/early_warning": _neural_early_warning,
     "recommend": _recommend,
     "quality_map": _quality_map,
 }

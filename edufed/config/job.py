@@ -310,9 +310,12 @@ class NeuralTransfer(LocalTraining):
     ----------
     embedding : int
         Width of the space that the encoders share.
+    target_labels : int or None
+        Labels of the target to train on; None: all that it has.
     """
 
     embedding: PositiveInt
+    target_labels: PositiveInt | None
 
 
 class LGFedAvgSettings(NeuralTransfer):
@@ -465,6 +468,8 @@ class Job(Settings):
     @property
     def service(self) -> str:
         """What serves the job: its task, with what else decides before it: scenario or privacy."""
+        if isinstance(self.strategy, NeuralTransfer):
+            return f"neural/{self.task.name}"
         if isinstance(self.scenario, VerticalSettings | TransferSettings):
             return f"{self.scenario.name}/{self.task.name}"
         if isinstance(self.privacy, PrivateLearners):

@@ -37,35 +37,42 @@ def build_report(
             "metrics": {"federated": first["federated"], "pooled": None, "local": first["local"]},
             "delta": None,
             "sites": [_site(job, outcome, name) for name in outcome.hello],
-            "rounds": [
-                {
-                    "round": r.number,
-                    "seconds": r.seconds,
-                    "bytes_up": r.bytes_up,
-                    "bytes_down": r.bytes_down,
-                    "messages": r.messages,
-                    "metrics": {"loss": r.loss, "roc_auc": None},
-                }
-                for r in outcome.rounds
-            ],
-            "totals": {
-                "rounds": len(outcome.rounds),
-                "messages": federation.totals.messages,
-                "bytes_up": federation.totals.bytes_up,
-                "bytes_down": federation.totals.bytes_down,
-                "seconds": seconds,
-                "seconds_features": dict(outcome.phases).get("features"),
-                "stopped_by": outcome.stopped_by,
-                "best_round": len(outcome.rounds),
-            },
-            "privacy": _privacy(job),
-            "quality": [meta["quality"] for meta in outcome.hello.values()],
-            "phases": [{"phase": name, "seconds": lap} for name, lap in outcome.phases],
-            "exclusions": federation.exclusions,
-            "refusals": federation.refusals,
+            **common(federation, outcome, seconds),
             "transfer": {**first, "directions": directions[1:]},
         }
     )
+
+
+def common(federation: Federation, outcome: Any, seconds: float) -> dict[str, Any]:
+    """Rounds, totals, privacy and quality: what every transfer job's report says alike."""
+    return {
+        "rounds": [
+            {
+                "round": r.number,
+                "seconds": r.seconds,
+                "bytes_up": r.bytes_up,
+                "bytes_down": r.bytes_down,
+                "messages": r.messages,
+                "metrics": {"loss": r.loss, "roc_auc": None},
+            }
+            for r in outcome.rounds
+        ],
+        "totals": {
+            "rounds": len(outcome.rounds),
+            "messages": federation.totals.messages,
+            "bytes_up": federation.totals.bytes_up,
+            "bytes_down": federation.totals.bytes_down,
+            "seconds": seconds,
+            "seconds_features": dict(outcome.phases).get("features"),
+            "stopped_by": outcome.stopped_by,
+            "best_round": len(outcome.rounds),
+        },
+        "privacy": privacy_part(federation.job),
+        "quality": [meta["quality"] for meta in outcome.hello.values()],
+        "phases": [{"phase": name, "seconds": lap} for name, lap in outcome.phases],
+        "exclusions": federation.exclusions,
+        "refusals": federation.refusals,
+    }
 
 
 def _directions(job: Job, outcome: Outcome) -> list[dict[str, Any]]:
@@ -109,7 +116,8 @@ def _site(job: Job, outcome: Outcome, name: str) -> dict[str, Any]:
     }
 
 
-def _privacy(job: Job) -> dict[str, Any]:
+def privacy_part(job: Job) -> dict[str, Any]:
+    """Say which defences were on."""
     secagg = None
     if isinstance(job.privacy, SecAggSettings):
         secagg = {

@@ -138,7 +138,7 @@ def run(
     hello = {site: reply.meta for site, reply in greeted.items()}
     models = plan(job, hello)
     progress(Step("statistics", f"moments of {len(CANONICAL)} canonical features"))
-    moments = _moments(federation, summation)
+    moments = collect_moments(federation, summation)
     lap("statistics")
     training = _Training(federation, summation, models)
     training.run()
@@ -269,7 +269,8 @@ class _Training:
         )
 
 
-def _moments(federation: Federation, summation: Summation) -> Arrays:
+def collect_moments(federation: Federation, summation: Summation) -> Arrays:
+    """Return the moments of canonical features over present pairs, summed over all sites."""
     nothing: Arrays = {}
     square = np.zeros((len(CANONICAL), len(CANONICAL)))
     like = Share(sums=dict.fromkeys(("count", "first", "second"), square))

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from flwr.app import Message
 from loopback import Loopback, flower_run
+from small_transfer import TYPES, small
 
 from clients.canonical import domain
 from clients.site import Site
-from edufed.config import Job, compose_job, simulated_sites
+from edufed.config import Job, simulated_sites
 from edufed.features.canonical import canonical_columns
 from edufed.metrics import BINS
 from edufed.privacy.simulated import simulated_roster
@@ -24,25 +25,7 @@ from server.checkpoint import Checkpoint
 from server.federation import Federation
 from server.strategies import transfer
 
-TYPES = ("community", "vocational", "higher")
 Sent = list[tuple[int, str, dict[str, Any], Arrays]]
-
-
-def small(folder: Path, *more: str) -> Job:
-    domains = ",".join(
-        f"{{name:{kind},sites:[{{name:{kind},adapter:{{education:{kind},region:{number}}}}}]}}"
-        for number, kind in enumerate(TYPES)
-    )
-    return compose_job(
-        [
-            *("scenario=transfer", "data=province", f"data.path={folder}/province"),
-            *(f"data.domains=[{domains}]", "data.regions=3", "data.target=vocational"),
-            *("+data.adapter.learners=1500", "+data.adapter.events_per_learner=20"),
-            *("scenario.label_sizes=[20]", "scenario.draws=1", f"out={folder}/out"),
-            "data.every_direction=false",
-            *more,
-        ]
-    )
 
 
 def carried_out(job: Job, folder: Path) -> tuple[transfer.Outcome, Sent]:

@@ -20,6 +20,8 @@ def blocks(report: Report, words: Words) -> list[Block]:
     if not isinstance(found, dict):
         return []
     main = cast(Direction, found)
+    if main["zero_label"] is None:
+        return [Prose(_neural(main, words))]
     made: list[Block] = [Prose(_lead(main, words)), Prose(_gate(main, words))]
     if main["table"]:
         made += [Figures([_curve(main, words)]), _table(main, words)]
@@ -38,6 +40,19 @@ def _lead(main: Direction, words: Words) -> str:
         features=words("comma").join(words(f"feature.{name}") for name in main["features"]),
         auc=score(main["zero_label"]["roc_auc"]),
     )
+
+
+def _neural(main: Direction, words: Words) -> str:
+    (row,) = main["table"]
+    said = words(
+        "lead.neural",
+        sources=words("and").join(main["sources"]),
+        target=main["target"],
+        labels=count(row["n_labels"]),
+        transfer=score(row["transfer"]),
+        alone=score(row["target_only"]),
+    )
+    return said if main["gate"] is None else said + words("space") + _gate(main, words)
 
 
 def _gate(main: Direction, words: Words) -> str:
