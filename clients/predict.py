@@ -21,6 +21,7 @@ from edufed.features.cohort import cohort_counts, cohort_ranks
 from edufed.features.matrix import FeatureMatrix, FloatArray
 from edufed.features.scaling import Scaling, design, design_names
 from edufed.models import Weights
+from edufed.privacy.dp.statistics import in_public_units, private_design
 from edufed.published import PublishedModel, restore_model
 from edufed.records import DataError
 
@@ -122,6 +123,8 @@ def scoring_design(
             f" {description.edufed} or train again"
         )
     try:
+        if description.design == "private":
+            return _private_design(published, matrix)
         counts, moments = published.arrays["counts"], published.arrays["moments"]
         known = [str(course) for course in published.arrays["cohorts"]]
     except KeyError as error:
@@ -141,6 +144,37 @@ def scoring_design(
             dict(zip(courses.tolist(), sizes.tolist(), strict=True)), fresh, description.min_cohort
         )
     return design(matrix, ranks, Scaling.from_moments(moments)), ranks, warnings
+
+
+def _private_design(
+    published: PublishedModel, matrix: FeatureMatrix
+) -> tuple[FloatArray, FloatArray, list[str]]:
+    """Make the design of a model with differential privacy, by its noisy course means.
+
+    A course without one has the mean of the site's own learners, where there are enough of them:
+    nothing of this leaves the site. In place of ranks, 0.5 stands for the mean of the course.
+    """
+    least, means = published.description.min_cohort, published.arrays["means"]
+    known = [str(course) for course in published.arrays["cohorts"]]
+    warnings: list[str] = []
+    if published.description.relative:
+        courses, sizes = np.unique(matrix.course_id.astype(str), return_counts=True)
+        size = dict(zip(courses.tolist(), sizes.tolist(), strict=True))
+        fresh = [course for course in size if course not in set(known)]
+        units = np.nan_to_num(in_public_units(matrix))
+        own = [
+            units[matrix.course_id.astype(str) == course].mean(axis=0)
+            for course in fresh
+            if size[course] >= least
+        ]
+        known += [course for course in fresh if size[course] >= least]
+        means = np.concatenate([means, *[mean[None] for mean in own]])
+        warnings = _about_fresh(size, fresh, least)
+    x = private_design(matrix, known, means)
+    relative = x[:, len(NAMES) : 2 * len(NAMES)]
+    placed = np.isin(matrix.course_id.astype(str), known)[:, None] & ~np.isnan(matrix.values)
+    ranks = np.where(placed, np.clip(0.5 + relative / 6.0, 0.0, 1.0), np.nan)
+    return x, ranks.astype(np.float32), warnings
 
 
 def _about_fresh(sizes: dict[str, int], fresh: list[str], least: int) -> list[str]:

@@ -45,6 +45,7 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters["score"] = _score
+    environment.filters["count"] = lambda value: "–" if value is None else value
     return environment
 
 

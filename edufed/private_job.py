@@ -7,6 +7,7 @@ that this is enough: it adds up what the job will cost, and notes that in its ow
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from edufed.config.job import (
     DpFedAvgSettings,
@@ -62,7 +63,12 @@ def courses_of(job: Job) -> list[str]:
 def planned(job: Job) -> JobBudget:
     """Find the noise with which all of the job costs the ε that it sets, and no more."""
     privacy = privacy_of(job)
-    return JobBudget.of(kind_of(job), privacy.epsilon, privacy.delta, parts_of(job))
+    return _planned(kind_of(job), privacy.epsilon, privacy.delta, tuple(parts_of(job)))
+
+
+@lru_cache(maxsize=32)
+def _planned(kind: Kind, epsilon: float, delta: float, parts: tuple[Part, ...]) -> JobBudget:
+    return JobBudget.of(kind, epsilon, delta, parts)
 
 
 def with_noise(job: Job, multipliers: Sequence[float]) -> JobBudget:

@@ -101,6 +101,17 @@ def keys_command(
     command(action, settings or [])
 
 
+@app.command("ledger")
+def ledger_command(settings: Overrides = None) -> None:
+    """Show what jobs spent of a site's privacy budget: edufed ledger site=FILE [close=JOB].
+
+    With close=JOB, gives back what a job reserved and did not spend before it was cut off.
+    """
+    from edufed.cli.ledger import command
+
+    command(settings or [])
+
+
 @app.command("audit")
 def audit_command(
     action: Annotated[
@@ -163,6 +174,7 @@ def _exit_code(error: Exception) -> int | None:
         "CoordinatorError",
         "IdentityError",
         "JobError",
+        "LedgerError",
         "PolicyRefusalError",
         "StoreError",
         "TrainingError",

@@ -149,12 +149,53 @@ class Totals(Part):
     best_round: int | None = None
 
 
+class NoisyAnswer(Part):
+    """One kind of answer that left the sites with noise, and what it cost by itself.
+
+    `noise_multiplier` is the noise's standard deviation over `clipping`, the most (Euclidean
+    length) that one learner can change an answer; `sampling_rate` is the chance of a learner to be
+    in one of the `steps`.
+    """
+
+    name: str
+    mechanism: str | None = None
+    noise_multiplier: float | None = None
+    sampling_rate: float | None = None
+    steps: int | None = None
+    clipping: float | None = None
+    epsilon: float | None = None
+
+
+class Withheld(Part):
+    """Fields of the report that are null, and why, in English and in Chinese."""
+
+    fields: list[str] = []
+    en: str = ""
+    zh: str = ""
+
+
 class DifferentialPrivacy(Part):
-    """The guarantee that was spent: (epsilon, delta), and for whom (`kind`)."""
+    """The guarantee that was spent: (epsilon, delta), and for whom (`unit`).
+
+    `kind` is "site" where whoever gets a site's answers gets noise, and "sum" where whoever gets
+    sums over sites does. What is at the top is training's; `entries` are all noisy answers, and
+    enough to compute `epsilon` anew. `released` are the scores that the job itself gives, from
+    noisy counts; `learners` noisy totals; `words` what it all means, by language.
+    """
 
     kind: str | None = None
     epsilon: float | None = None
     delta: float | None = None
+    unit: str | None = None
+    sampling_rate: float | None = None
+    clipping: float | None = None
+    noise_multiplier: float | None = None
+    accountant: str | None = None
+    entries: list[NoisyAnswer] = []
+    words: dict[str, str] = {}
+    released: Metrics | None = None
+    learners: dict[str, int] | None = None
+    withheld: list[Withheld] = []
 
 
 class Privacy(Part):

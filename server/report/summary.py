@@ -65,6 +65,10 @@ def _about(report: Report, words: Words) -> list[str]:
     elif trained:
         sites = count(len(compare.took_part(report)))
         said.append(words("trained", n=sites, learners=count(trained), tested=count(tested)))
+    elif report.privacy.dp is not None and (about := report.privacy.dp.learners):
+        sites = count(len(compare.took_part(report)))
+        learners, tests = count(about.get("train")), count(about.get("test"))
+        said.append(words("trained.noisy", n=sites, learners=learners, tested=tests))
     auc = compare.roc_auc(report.metrics.federated)
     if auc is not None:
         outcome = report.job.task if report.job.task == "early_warning" else "other"
@@ -113,7 +117,7 @@ def _privacy(report: Report, words: Words) -> str:
     privacy = report.privacy
     on = [words(key) for key in ("secagg", "he") if getattr(privacy, key)]
     if privacy.dp is not None:
-        on.append(words("dp", epsilon=f"{privacy.dp.epsilon:g}" if privacy.dp.epsilon else "?"))
+        on.append(words("dp", epsilon=f"{privacy.dp.epsilon:.3g}" if privacy.dp.epsilon else "?"))
     key = "private" if on else "private_plain"
     return words(key, defences=words("and").join(on))
 

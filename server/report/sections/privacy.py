@@ -34,7 +34,7 @@ def blocks(report: Report, words: Words) -> list[Block]:
                 "dp.on",
                 epsilon=_number(dp.epsilon),
                 delta=_number(dp.delta),
-                kind=words.name("dp_kind", dp.kind or DASH),
+                kind=words.name("dp_kind", dp.unit or dp.kind or DASH),
             )
         )
     if report.metrics.pooled is not None:
