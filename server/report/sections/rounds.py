@@ -38,7 +38,7 @@ def blocks(report: Report, words: Words) -> list[Block]:
     ]
     head = ["round", "loss", "roc_auc", "seconds", "up", "down", "messages"]
     marked = next((i for i, entry in enumerate(report.rounds) if entry.round == best), None)
-    columns = [words(key) for key in head]
+    columns = [words(_key(report, key)) for key in head]
     made.append(Table(words("caption"), columns, rows, 0, marked, folded=True))
     return made
 
@@ -46,6 +46,12 @@ def blocks(report: Report, words: Words) -> list[Block]:
 def _value(entry: Round, key: str) -> float | None:
     value: float | None = getattr(entry.metrics, key) if entry.metrics else None
     return value
+
+
+def _key(report: Report, key: str) -> str:
+    """Key of a column's name: a vertical job is judged on other learners."""
+    judged = key in ("loss", "roc_auc") and report.job.scenario == "vertical"
+    return f"{key}.vertical" if judged else key
 
 
 def _lead(report: Report, best: int | None, words: Words) -> str:
@@ -67,7 +73,8 @@ def _figure(
     marks: list[tuple[float, str]] = []
     if best is not None and at_best is not None:
         marks.append((float(best), words("best", best=best, value=score(at_best))))
-    frame = plots.Frame(words("round"), words(key), x_whole=True, marks=marks)
+    named = _key(report, key)
+    frame = plots.Frame(words("round"), words(named), x_whole=True, marks=marks)
     line = plots.Line("federated", numbers, values, dots=len(values) <= 60)
-    svg = plots.lines(f"rounds-{key}", words(f"{key}.alt", n=count(len(values))), [line], frame)
+    svg = plots.lines(f"rounds-{key}", words(f"{named}.alt", n=count(len(values))), [line], frame)
     return Figure(words(f"{key}.title"), svg)

@@ -1,0 +1,77 @@
+"""The vertical job on real processes: three platforms of a region of the province, TLS."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import pytest
+from deployed import Deployed, install
+from launching import wait_until
+
+from data_adapters.base import open_adapter
+
+pytestmark = pytest.mark.e2e
+
+PLATFORMS = {"mooc": "mooc", "digital-library": "digital_library", "live-class": "live_class"}
+JOB = (
+    *("scenario=vertical", "data=sites", "data.label_party=mooc", "model.l2=0.01"),
+    *("scenario.round_timeout_s=25", "scenario.min_improvement=0", "research=false"),
+)
+
+
+@pytest.fixture(scope="module")
+def federation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    folder = tmp_path_factory.mktemp("vertical")
+    common = {"name": "province", "path": str(folder / "province"), "region": 0}
+    adapters = {
+        name: {**common, "learners": 2400, "regions": 2, "platform": platform}
+        for name, platform in PLATFORMS.items()
+    }
+    for adapter in adapters.values():
+        open_adapter(adapter, folder).read()  # made before two can want it at once
+    deployed = Deployed(folder, install(folder / "installed"), adapters=adapters)
+    try:
+        deployed.server()
+        deployed.start_sites()
+        yield deployed
+    finally:
+        deployed.close()
+
+
+def test_the_job_survives_a_feature_party_killed_in_training(federation: Deployed) -> None:
+    running = federation.submit("killed", *JOB, "scenario.rounds=5")
+    wait_until(lambda: "round 2: loss" in running.text(), 240, "the second round")
+    federation.destroy("live-class")
+    report = federation.finish(running, 400).report
+    (left,) = report["exclusions"]
+    assert left["site"] == "live-class"
+    assert left["round"] in (3, 4)  # it may have answered the third before it was killed
+    vertical = report["vertical"]
+    assert vertical["left_at_the_end"] == ["digital-library"]
+    assert vertical["aligned"] > 1000
+    losses = [r["metrics"]["loss"] for r in report["rounds"]]
+    assert len(losses) == 5
+    assert losses[left["round"] - 1] == losses[left["round"] - 2]
+    assert losses[-1] < losses[left["round"] - 1]
+    assert all(later <= earlier for earlier, later in itertools.pairwise(losses))
+    # The parties that are left have their blocks, and the coordinator has none.
+    job = report["job"]["id"]
+    for name in ("mooc", "digital-library"):
+        assert (federation.state(name) / "models" / job / "block.npz").is_file()
+    assert not list(federation.folder.glob("state/coordinator/**/block.npz"))
+    assert not (federation.folder / "killed" / "model").exists()
+    assert "Traceback" not in running.text()
+
+
+def test_it_takes_part_again_in_the_next_job(federation: Deployed) -> None:
+    federation.client(federation.yaml("live-class"))
+    federation.wait_for_sites(*PLATFORMS)
+    report = federation.finish(federation.submit("again", *JOB, "scenario.rounds=2"), 300).report
+    assert report["exclusions"] == []
+    assert report["vertical"]["left_at_the_end"] == ["digital-library", "live-class"]
+    assert [r["messages"] for r in report["rounds"]] == [6, 6]
+    words = ["learner_id", "query.align", "train.vertical", *PLATFORMS]
+    seen = b"".join(federation.recorder.seen)
+    assert len(seen) > 1_000_000
+    assert [word for word in words if word.encode() in seen] == []
