@@ -6,7 +6,7 @@ from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
 from clients.answer import answer
-from clients.rooms import HELLO, PUBLISH, TRAIN, TRANSFER, by_task
+from clients.rooms import ALIGN, HELLO, PUBLISH, TRAIN, TRANSFER, by_task
 
 app = ClientApp()
 
@@ -94,9 +94,15 @@ def evaluate_horizontal(message: Message, context: Context) -> Message:
 @app.query("align")
 def align(message: Message, context: Context) -> Message:
     """Take one step of finding, with other platforms, which learners they share."""
-    from clients import vertical
+    return answer(message, context, by_task(ALIGN, "align"))
 
-    return answer(message, context, vertical.align)
+
+@app.query("score")
+def score(message: Message, context: Context) -> Message:
+    """Add up all platforms' masked scores, and write the risks at this site."""
+    from clients import vertical_scoring
+
+    return answer(message, context, vertical_scoring.score)
 
 
 @app.train("vertical")

@@ -18,6 +18,7 @@ HELLO = {
     "vertical/early_warning": "clients.vertical",
     "transfer/early_warning": "clients.transfer",
     "neural/early_warning": "clients.transfer_neural",
+    "vertical/scoring": "clients.vertical_scoring",
     "recommend": "clients.recommend",
 }
 #: The same -> module with a function `publish`; tasks that leave sites no model are not here.
@@ -36,6 +37,11 @@ TRAIN = {
 TRANSFER = {
     "transfer/early_warning": "clients.transfer",
     "neural/early_warning": "clients.transfer_neural",
+}
+#: The same -> module with a function `align`.
+ALIGN = {
+    "vertical/early_warning": "clients.vertical",
+    "vertical/scoring": "clients.vertical_scoring",
 }
 
 

@@ -11,8 +11,7 @@ letters on. `clients/vertical_label.py` and `clients/vertical_feature.py` say wh
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -20,24 +19,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from clients.alignment import Mail, align_step, later_step, part_of
 from clients.block import Block, save_block
 from clients.calibration import fit_calibration
-from clients.parties import ALIGN_STEPS, Parties, Parts, read_letters, write_letters
+from clients.parties import Parties, Parts
 from clients.platform import TEST, TRAIN, VALID, Columns, Rows, identifiers
 from clients.site import Site
 from clients.split import check_trainable, split
-from clients.steps import POST, StepError, as_array, forget_steps, take_step
+from clients.steps import forget_steps
 from clients.vertical_feature import FeatureSide
 from clients.vertical_label import LabelSide
 from edufed.config.job import Job
 from edufed.config.site import SiteSettings
 from edufed.metrics import calibration_curve, caseload_curve, metrics_from_summary, score_summary
-from edufed.privacy.channels import ChannelError
-from edufed.privacy.post import PostError, bundle
-from edufed.privacy.products import ProductError
-from edufed.privacy.psi import Alignment, PsiError
+from edufed.privacy.psi import Alignment
 from edufed.vertical import probability
-from edufed.vertical.sums import SumError
 from edufed.wire import Arrays, prefixed, unprefixed
 
 Answer = tuple[dict[str, Any], Arrays]
@@ -74,117 +70,73 @@ def align(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> Answ
     """Take one step of the alignment, and at its end exchange what the first round needs."""
     ids, matrix_rows = _given(site.settings.model_dump_json(), job.model_dump_json())
 
-    def act(state: Arrays) -> tuple[Arrays, dict[str, Any], bytes]:
-        parties = Parties(site, job, meta, unprefixed("parties/", state))
-        mail = read_letters(arrays[POST].tobytes())
-        dumped = state["psi"].tobytes() if "psi" in state else None
-        dumped, letters, alignment = parties.align(list(ids), mail, dumped)
-        kept: Arrays = {"psi": as_array(dumped)}
-        said: dict[str, Any] = {}
-        if alignment is not None:
-            alignment.save(_alignment_file(site, job.id))
-            kept = {"rows": alignment.rows}
-            if parties.leads:
-                side = label_side(site, job, parties, alignment.rows, {})
-                columns = {name: int(meta["parties"][name]) for name in parties.others}
-                for name, letter in side.begin(columns).items():
-                    letters.setdefault(name, {})[BEGIN] = letter
-                said = {"rows": len(alignment), "left_out": len(matrix_rows) - len(alignment)}
-                kept |= prefixed("side/", side.state)
-                kept["alone"] = _test_logits(side, side.alone)
-            else:
-                begin = _part(mail, parties.leader, BEGIN)
-                feature = _begin_feature(site, job, parties, alignment, begin)
-                letters[parties.leader] = {ANSWER: feature[1]}
-                said = {"present": int(alignment.present.sum())}
-                kept |= prefixed("side/", feature[0].state)
-        kept |= prefixed("parties/", parties.state)
-        return kept, said, bundle(write_letters(letters))
+    def finish(
+        parties: Parties, alignment: Alignment, mail: Mail
+    ) -> tuple[Arrays, dict[str, Any], dict[str, Parts]]:
+        rows: Arrays = {"rows": alignment.rows}
+        if parties.leads:
+            label = label_side(site, job, parties, alignment.rows, {})
+            columns = {name: int(meta["parties"][name]) for name in parties.others}
+            letters = {name: {BEGIN: letter} for name, letter in label.begin(columns).items()}
+            rows["alone"] = _test_logits(label, label.alone)
+            said = {"rows": len(alignment), "left_out": len(matrix_rows) - len(alignment)}
+            return rows | prefixed("side/", label.state), said, letters
+        begin = part_of(mail, parties.leader, BEGIN)
+        part = FeatureSide.part_of(parties, begin, len(alignment))
+        own = shared_rows(site, job, alignment.rows, part)
+        feature = FeatureSide(job, parties, own.x, {})
+        letters = {parties.leader: {ANSWER: feature.begin(begin)}}
+        said = {"present": int(alignment.present.sum())}
+        return rows | prefixed("side/", feature.state), said, letters
 
-    with _one_line():
-        return take_step(site, job, _asked(meta), arrays, ALIGN_STEPS, act)
+    return align_step(site, job, meta, arrays, ids, finish)
 
 
 def train(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> Answer:
     """Take one step of training."""
 
-    def act(state: Arrays) -> tuple[Arrays, dict[str, Any], bytes]:
-        parties = Parties(site, job, meta, unprefixed("parties/", state))
-        mail = read_letters(arrays[POST].tobytes())
+    def then(
+        parties: Parties, state: Arrays, mail: Mail
+    ) -> tuple[Arrays, dict[str, Any], dict[str, Parts]]:
         rows, inner = state["rows"], unprefixed("side/", state)
-        said: dict[str, Any] = {}
-        if parties.leads:
-            label = label_side(site, job, parties, rows, inner)
-            answers = {name: parts[ANSWER] for name, parts in mail.items() if ANSWER in parts}
-            said, letters = label.next(answers)
-            out = {name: {ROUND: letter} for name, letter in letters.items()}
-            tested = _test_logits(label, label.scores)
-            said["roc_auc"] = metrics_from_summary(tested_summary(label, tested))["roc_auc"]
-            if said["stopped_by"] is not None:
-                out = {name: {END: letter} for name, letter in letters.items()}
-                said |= _evaluation(label, tested, state["alone"])
-                _save_label_block(site, job, parties, label)
-            kept = label.state
-        else:
-            feature = _feature_side(site, job, parties, rows, inner)
-            letter = _part(mail, parties.leader, ROUND)
-            out = {parties.leader: {ANSWER: feature.round(int(meta["round"]), letter)}}
-            kept = feature.state
         rest = {name: array for name, array in state.items() if not name.startswith("side/")}
-        return rest | prefixed("side/", kept), said, bundle(write_letters(out))
+        if not parties.leads:
+            feature = _feature_side(site, job, parties, rows, inner)
+            letter = part_of(mail, parties.leader, ROUND)
+            answer = feature.round(int(meta["round"]), letter)
+            return rest | prefixed("side/", feature.state), {}, {parties.leader: {ANSWER: answer}}
+        label = label_side(site, job, parties, rows, inner)
+        answers = {name: parts[ANSWER] for name, parts in mail.items() if ANSWER in parts}
+        said, letters = label.next(answers)
+        tested = _test_logits(label, label.scores)
+        said["roc_auc"] = metrics_from_summary(_summary(label, tested))["roc_auc"]
+        ended = said["stopped_by"] is not None
+        if ended:
+            said |= _evaluation(label, tested, state["alone"])
+            _save_label_block(site, job, parties, label)
+        out = {name: {END if ended else ROUND: letter} for name, letter in letters.items()}
+        return rest | prefixed("side/", label.state), said, out
 
-    with _one_line():
-        return take_step(site, job, _asked(meta), arrays, 0, act)
+    return later_step(site, job, meta, arrays, then)
 
 
 def publish(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> Answer:
     """Keep this party's block of the finished model, and forget the job's keys and masks."""
 
-    def act(state: Arrays) -> tuple[Arrays, dict[str, Any], bytes]:
-        parties = Parties(site, job, meta, unprefixed("parties/", state))
+    def then(
+        parties: Parties, state: Arrays, mail: Mail
+    ) -> tuple[Arrays, dict[str, Any], dict[str, Parts]]:
         if not parties.leads:
-            mail = read_letters(arrays[POST].tobytes())
             rows, inner = state["rows"], unprefixed("side/", state)
             side = _feature_side(site, job, parties, rows, inner)
-            side.end(_part(mail, parties.leader, END))
+            side.end(part_of(mail, parties.leader, END))
             columns = shared_rows(site, job, rows, inner["part"]).columns
             save_block(site, Block(job, parties.plan.names, columns, side.weights))
-        return {}, {}, b""
+        return {}, {}, {}
 
-    with _one_line():
-        answer = take_step(site, job, _asked(meta), arrays, 0, act)
+    later_step(site, job, meta, arrays, then)
     forget_steps(site, job.id)
-    return answer[0], {}
-
-
-@contextmanager
-def _one_line() -> Iterator[None]:
-    """Turn the libraries' errors, each one line without a learner's value, into a step's."""
-    try:
-        yield
-    except (ChannelError, PostError, ProductError, PsiError, SumError) as error:
-        raise StepError(str(error)) from None
-
-
-def _asked(meta: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in meta.items() if key != "job"}
-
-
-def _part(mail: Mapping[str, Parts], sender: str, name: str) -> bytes:
-    if name not in mail.get(sender, {}):
-        raise StepError(f"there is no letter {name!r} of {sender}")
-    return mail[sender][name]
-
-
-def _alignment_file(site: Site, job_id: str) -> Any:
-    folder = site.store.folder / "jobs" / job_id
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return folder / "alignment.npz"
-
-
-def read_alignment(site: Site, job_id: str) -> Alignment:
-    """Return which of this site's rows stand in the rows that the parties of a job share."""
-    return Alignment.read(_alignment_file(site, job_id))
+    return {}, {}
 
 
 @lru_cache(maxsize=8)
@@ -266,15 +218,6 @@ def _shared_rows(site_json: str, job_json: str, rows: bytes, part: bytes) -> Sha
     return SharedRows(x, columns)
 
 
-def _begin_feature(
-    site: Site, job: Job, parties: Parties, alignment: Alignment, letter: bytes
-) -> tuple[FeatureSide, bytes]:
-    part = FeatureSide.part_of(parties, letter, len(alignment))
-    x = shared_rows(site, job, alignment.rows, part).x
-    side = FeatureSide(job, parties, x, {})
-    return side, side.begin(letter)
-
-
 def _feature_side(
     site: Site, job: Job, parties: Parties, rows: npt.NDArray[np.int64], state: Arrays
 ) -> FeatureSide:
@@ -285,14 +228,14 @@ def _test_logits(side: LabelSide, scores: Array) -> Array:
     return scores[side.part == TEST, 0]
 
 
-def tested_summary(side: LabelSide, logits: Array) -> Array:
+def _summary(side: LabelSide, logits: Array) -> Array:
     """Summarise the test learners' risks."""
     return score_summary(side.y[side.part == TEST], probability(logits))
 
 
 def _evaluation(side: LabelSide, tested: Array, alone: Array) -> dict[str, Any]:
     """Return what the coordinator learns of the finished model: scores and curves, no learner."""
-    together, own = tested_summary(side, tested), tested_summary(side, alone)
+    together, own = _summary(side, tested), _summary(side, alone)
     return {
         "metrics": {
             "federated": metrics_from_summary(together),

@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
 
+from clients.alignment import read_alignment
 from clients.platform import TEST, TRAIN
 from clients.site import Site
-from clients.vertical import label_material, read_alignment, shared_rows
+from clients.vertical import label_material, shared_rows
 from edufed.config import Job, SiteSettings
 from edufed.metrics import metrics_from_summary, score_summary
 from edufed.vertical import log_loss, probability

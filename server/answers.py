@@ -135,6 +135,13 @@ class Progressed(BaseModel):
     stopped_by: str | None
 
 
+class Scored(BaseModel):
+    """How many learners the label party has scored."""
+
+    scored: Count
+    seconds: float
+
+
 class Curve(BaseModel):
     """Calibration and caseload, as columns of few numbers."""
 

@@ -115,6 +115,13 @@ def _quality_map() -> Service:
     return Service(run, build_map_report, None)
 
 
+def _vertical_scoring() -> Service:
+    from server.report.vertical import build_scoring_report
+    from server.strategies.vertical_scoring import run
+
+    return Service(run, build_scoring_report, None)
+
+
 #: `Job.service` -> what imports and returns its service.
 _SERVICES: dict[str, Callable[[], Service]] = {
     "early_warning": _early_warning,
@@ -122,6 +129,7 @@ _SERVICES: dict[str, Callable[[], Service]] = {
     "vertical/early_warning": _vertical_early_warning,
     "transfer/early_warning": _transfer_early_warning,
     "neural/early_warning": _neural_early_warning,
+    "vertical/scoring": _vertical_scoring,
     "recommend": _recommend,
     "quality_map": _quality_map,
 }

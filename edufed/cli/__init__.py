@@ -47,6 +47,9 @@ def predict_command(settings: Overrides = None) -> None:
 
     Writes each learner's risk and the three features that raise it most to a CSV or Parquet
     file at the site, readable by its owner alone.
+
+    With a vertical model all parties score together: edufed predict run=DIR out=DIR, where run
+    is the out folder of the job that trained it. The label party alone gets the list.
     """
     from edufed.cli.predict import command
 

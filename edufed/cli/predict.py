@@ -37,6 +37,11 @@ def command(arguments: Sequence[str]) -> None:
     DataError
         The site's tables or the model's folder cannot be used.
     """
+    if any(argument.startswith("run=") for argument in arguments):
+        from edufed.cli.predict_together import command as together
+
+        together(arguments)
+        return
     given = keywords(arguments, ("site", "model", "out"), ("language",))
     language = language_of(given)
     console = Console(stderr=True)

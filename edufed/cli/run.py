@@ -30,6 +30,19 @@ def run(overrides: Sequence[str]) -> None:
 
         deploy(job)
         return
+    carry_out_here(job)
+
+
+def carry_out_here(job: Job) -> None:
+    """Carry a job out on simulated sites.
+
+    Raises
+    ------
+    SettingsError
+        The data is not there, or the output folder cannot be written to.
+    JobError
+        Too few sites could take part.
+    """
     simulated_sites(job)
     _check_data(job)
     with _alone_in(Path(job.out)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -71,6 +71,16 @@ def print_results(console: Console, report: Report) -> None:
         return
     if report.job.task == "quality_map":
         print_map(console, report)
+        return
+    vertical = report.more.get("vertical")
+    if isinstance(vertical, Mapping) and "scored" in vertical:
+        missing = ", ".join(cast(list[str], vertical["missing"])) or "nobody"
+        console.print(
+            f"{vertical['scored']} learners scored, missing: {missing}; the list is at the label"
+            f" party, in its state folder: predictions/{report.job.id}.csv",
+            highlight=False,
+            soft_wrap=True,
+        )
         return
     table = Table(title=f"{report.job.task} on {report.job.data}, test learners")
     table.add_column("trained")

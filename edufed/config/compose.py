@@ -71,7 +71,7 @@ def compose_job(overrides: Sequence[str]) -> Job:
     except (HydraException, OmegaConfBaseException) as error:
         raise SettingsError(_explain(error)) from None
     job = _anchored(check_job(raw))
-    return job.model_copy(update={"id": _job_id(job)})
+    return named(job)
 
 
 def without_privacy(job: Job) -> Job:
@@ -104,10 +104,11 @@ def _anchored(job: Job) -> Job:
     return job.model_copy(update={"out": anchor(job.out), "data": data, "federation": federation})
 
 
-def _job_id(job: Job) -> str:
+def named(job: Job) -> Job:
     """Name a job by when it was composed and what it says: readable, sorted by time, unique."""
     said = hashlib.sha256(job.model_dump_json().encode() + os.urandom(8)).hexdigest()[:8]
-    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{job.task.name.replace('_', '-')}-{said}"
+    name = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{job.task.name.replace('_', '-')}-{said}"
+    return job.model_copy(update={"id": name})
 
 
 def check_job(raw: Any) -> Job:

@@ -39,6 +39,7 @@ class VerticalSettings(ScenarioSettings):
 
     name: Literal["vertical"]  # its loss is the label party's, on the training learners
     min_sites: Annotated[int, Field(ge=2)]
+    model: str | None = None  # score current learners with the model of this job: edufed predict
 
 
 class TransferSettings(ScenarioSettings):
@@ -470,6 +471,8 @@ class Job(Settings):
         """What serves the job: its task, with what else decides before it: scenario or privacy."""
         if isinstance(self.strategy, NeuralTransfer):
             return f"neural/{self.task.name}"
+        if isinstance(self.scenario, VerticalSettings) and self.scenario.model is not None:
+            return f"{self.scenario.name}/scoring"
         if isinstance(self.scenario, VerticalSettings | TransferSettings):
             return f"{self.scenario.name}/{self.task.name}"
         if isinstance(self.privacy, PrivateLearners):

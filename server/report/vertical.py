@@ -10,6 +10,9 @@ from server.federation import Federation
 from server.report.contract import Report
 from server.report.parts import delta_of, job_part, points
 from server.strategies.vertical import Outcome
+from server.strategies.vertical_scoring import Scoring
+
+_SECAGG = {"threshold": None, "sums": "feature parties' scores, at the label party"}
 
 
 def build_report(
@@ -102,7 +105,43 @@ def build_report(
     )
 
 
-def _rows(outcome: Outcome) -> int | None:
+def build_scoring_report(
+    federation: Federation, outcome: Scoring, seconds: float, _together: None = None
+) -> Report:
+    """Put together the report of a job that scored learners: who took part, and how many."""
+    asked = [name for name, said in outcome.hello.items() if said["role"] == "feature"]
+    return Report.model_validate(
+        {
+            "job": job_part(federation.job),
+            "metrics": {"federated": None, "pooled": None, "local": None},
+            "sites": [
+                {"site": name, "status": "ok" if name in outcome.parties else "left out"}
+                for name in outcome.hello
+            ],
+            "rounds": [],
+            "totals": {
+                "rounds": 0,
+                "messages": federation.totals.messages,
+                "bytes_up": federation.totals.bytes_up,
+                "bytes_down": federation.totals.bytes_down,
+                "seconds": seconds,
+            },
+            "privacy": {"secagg": _SECAGG, "he": None, "dp": None, "ledger": []},
+            "quality": [meta["quality"] for meta in outcome.hello.values()],
+            "phases": [{"phase": name, "seconds": lap} for name, lap in outcome.phases],
+            "exclusions": federation.exclusions,
+            "refusals": federation.refusals,
+            "vertical": {
+                "parties": [_party(name, outcome) for name in outcome.hello],
+                "aligned": _rows(outcome),
+                "scored": outcome.scored,
+                "missing": sorted(set(asked) - set(outcome.parties)),
+            },
+        }
+    )
+
+
+def _rows(outcome: Outcome | Scoring) -> int | None:
     """Rows of the label party, which all parties line up with."""
     for said in outcome.aligned.values():
         if said.get("rows") is not None:
@@ -110,7 +149,7 @@ def _rows(outcome: Outcome) -> int | None:
     return None
 
 
-def _party(name: str, outcome: Outcome) -> dict[str, Any]:
+def _party(name: str, outcome: Outcome | Scoring) -> dict[str, Any]:
     said = outcome.hello[name]
     found = outcome.aligned.get(name, {})
     return {

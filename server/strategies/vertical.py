@@ -63,7 +63,7 @@ class Outcome:
     phases: list[tuple[str, float]] = field(default_factory=list)
 
 
-class _Clock:
+class Clock:
     """Seconds by phase."""
 
     def __init__(self) -> None:
@@ -71,6 +71,7 @@ class _Clock:
         self._last = time.monotonic()
 
     def lap(self, phase: str) -> None:
+        """End a phase."""
         now = time.monotonic()
         self.phases.append((phase, now - self._last))
         self._last = now
@@ -96,7 +97,7 @@ def run(
     JobError
         The label party or too many feature parties do not answer, at any step.
     """
-    progress, clock = federation.progress, _Clock()
+    progress, clock = federation.progress, Clock()
     connected = federation.connect(expected)
     clock.lap("waiting")
     saved = checkpoint.load(TRAINING)
@@ -106,12 +107,12 @@ def run(
     )
     clock.lap("features")
     if saved is not None:
-        training = _Training.resume(federation, checkpoint, *saved)
+        training = Session.resume(federation, checkpoint, *saved)
         progress(Step("training", f"going on after round {training.number}"))
     else:
         hello = {site: reply.meta for site, reply in greeted.items()}
-        _check_roles(federation.job, hello, roster)
-        training = _Training(federation, checkpoint, hello)
+        check_roles(federation.job, hello, roster)
+        training = Session(federation, checkpoint, hello)
         training.align()
         clock.lap("alignment")
     training.run()
@@ -130,9 +131,16 @@ def run(
     )
 
 
-def _check_roles(
+def check_roles(
     job: Job, hello: Mapping[str, Mapping[str, Any]], roster: Mapping[str, bytes]
 ) -> None:
+    """See that the label party is there, and that each site takes the role it is given.
+
+    Raises
+    ------
+    JobError
+        It is not so.
+    """
     leader = job.data.label_party
     if leader not in roster:
         raise JobError(f"data.label_party: the federation has no site {leader}")
@@ -145,8 +153,16 @@ def _check_roles(
         raise JobError(f"site {wrong[0]} takes another role than data.label_party gives it")
 
 
-class _Training:
-    """The parties' letters from the first to the last."""
+class Session:
+    """The parties' letters from the first to the last.
+
+    Parameters
+    ----------
+    federation : Federation
+    checkpoint : Checkpoint
+    hello : dict of str to dict
+        What each site said at first.
+    """
 
     def __init__(
         self, federation: Federation, checkpoint: Checkpoint, hello: dict[str, dict[str, Any]]
@@ -192,7 +208,7 @@ class _Training:
         waiting = set(self.parties)
         for step in range(1, ALIGN_STEPS + 1):
             self.step = step
-            got, outcome = self._ask("query.align", waiting, Aligned, least=0)
+            got, outcome = self.ask("query.align", waiting, Aligned, least=0)
             self.alignment.add(outcome)
             for site, reply in got.items():
                 if reply.meta.keys() & {"rows", "present"}:
@@ -228,7 +244,7 @@ class _Training:
 
         letters = self.mail.take(self.leader)
         replies, outcome = self.federation.patiently(
-            lambda: self._ask(
+            lambda: self.ask(
                 "train.vertical", {self.leader}, None, least=1, check=check, letters=letters
             )
         )
@@ -254,7 +270,7 @@ class _Training:
 
         def attempt() -> None:
             left = set(asked) - set(replies)
-            got, outcome = self._ask(
+            got, outcome = self.ask(
                 "train.vertical", left, None, least=0, letters_for=asked.__getitem__
             )
             cost.add(outcome)
@@ -279,11 +295,17 @@ class _Training:
         self.federation.progress(Step("training", text, cost.number, total))
 
     def publish(self) -> None:
-        """Hand the last step to the feature parties; each party keeps its own block."""
-        self.step += 1
-        self._ask("query.publish", set(self.parties), None, least=0, letters_for=self.mail.take)
+        """Hand the last step to the feature parties; each party keeps its own block.
 
-    def _ask(
+        One that dropped out gets it if it is back; it is not waited for.
+        """
+        self.step += 1
+        connected = set(self.federation.grid.get_node_ids())
+        back = {site for site in self.parties if self.federation.nodes.get(site) in connected}
+        reached = back | {self.leader, *self.said["parties"]}
+        self.ask("query.publish", reached, None, least=0, letters_for=self.mail.take)
+
+    def ask(
         self,
         kind: str,
         sites: Collection[str],
@@ -294,6 +316,8 @@ class _Training:
         letters: Arrays | None = None,
         letters_for: Callable[[str], Arrays] | None = None,
     ) -> tuple[dict[str, Reply], Exchange]:
+        """Send some parties their letters, and take what they say in a form."""
+
         def sound(reply: Reply) -> str | None:
             problem = fault(form, reply.meta) if form is not None else None
             return problem or fault_of(reply, self.parties)
@@ -347,7 +371,7 @@ class _Training:
         checkpoint: Checkpoint,
         meta: dict[str, Any],
         arrays: Arrays,
-    ) -> _Training:
+    ) -> Session:
         """Return training as it stood after the last exchange that was finished."""
         self = cls(federation, checkpoint, meta["hello"])
         self.parties, self.attempt = meta["parties"], meta["attempt"]

@@ -9,14 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from flwr.app import Message
 from loopback import Alter, Loopback, flower_run
 
+from clients.alignment import read_alignment
 from clients.block import load_block
+from clients.platform import Rows
 from clients.site import Site
 from clients.vertical_pooled import gather, pooled_vertical
-from edufed.config import Job, compose_job, simulated_sites
+from clients.vertical_scoring import predictions_file
+from edufed.cli.predict_together import scoring_job
+from edufed.config import Job, SettingsError, compose_job, simulated_sites
 from edufed.privacy.simulated import simulated_roster
 from edufed.vertical import FeatureBlock, LabelBlock, train_together
 from edufed.wire import unpack
@@ -223,3 +228,78 @@ def test_a_letter_that_was_changed_is_not_opened(make_job: Make, tmp_path: Path)
     (left,) = report.exclusions
     assert left.site == "live-class"  # its letter is the last
     assert "does not open" in str(left.reason)
+
+
+def scoring(job: Job, tmp_path: Path) -> Job:
+    """Return a job that scores with the model of another."""
+    told = {"job": {"config": job.model_dump(mode="json")}}
+    (tmp_path / "report.json").write_text(json.dumps(told))
+    return scoring_job(tmp_path, tmp_path / "scored", None)
+
+
+def listed(job: Job) -> pd.DataFrame:
+    """What the label party wrote."""
+    (mooc,) = (s for s in simulated_sites(job) if s.name == "mooc")
+    file = predictions_file(Site(mooc), job.id)
+    assert file.stat().st_mode & 0o777 == 0o600
+    return pd.read_csv(file).set_index(["learner_id", "course_id"])
+
+
+def test_the_parties_score_together(make_job: Make, province: Path, tmp_path: Path) -> None:
+    job = make_job("scenario.rounds=3")
+    run(job, tmp_path / "job")
+    asked = scoring(job, tmp_path)
+    answers = []
+
+    def note(node: int, asked: Message, answered: Message) -> Message:
+        answers.append(unpack(answered.content))
+        return answered
+
+    report = run(asked, tmp_path / "scoring", note).report(1.0)
+    found = listed(asked)
+    assert report.more["vertical"]["scored"] == len(found)
+    assert report.more["vertical"]["missing"] == []
+    # The coordinator gets no risk, and at no other site is there a list.
+    assert all(set(arrays) <= {"post"} for _, arrays in answers)
+    assert {key for meta, _ in answers for key in meta} <= {
+        *("site", "status", "role", "n_train", "n_valid", "n_test", "features", "learners"),
+        *("quality", "seconds_features", "rows", "left_out", "present", "scored", "seconds"),
+    }
+    assert [f.parents[1].name for f in (province / "sites").glob("*/predictions/*.csv")] == ["mooc"]
+
+    # The same risks as of all blocks in one place.
+    sites = {s.name: Site(s) for s in simulated_sites(job)}
+    together = gather(job, [s.settings for s in sites.values()])
+    blocks = {name: load_block(site, job.id) for name, site in sites.items()}
+    own = blocks["mooc"].weights
+    score = together.x["mooc"] @ own[:-1] + own[-1]
+    for name in ("digital-library", "live-class"):
+        score += together.x[name] @ blocks[name].weights
+    matrix = sites["mooc"].learners(60).matrix
+    rows = Rows.of(matrix, job).at[read_alignment(sites["mooc"], job.id).rows]
+    keys = list(zip(matrix.learner_id[rows], matrix.course_id[rows], strict=True))
+    expected = blocks["mooc"].calibration.risk(score[:, 0])
+    assert found.loc[keys, "risk"].to_numpy() == pytest.approx(expected, abs=2e-3)
+
+    # A party that is away costs accuracy, not the answer.
+    fewer = scoring(job, tmp_path).model_copy(
+        update={"scenario": asked.scenario.model_copy(update={"round_timeout_s": 0.5})}
+    )
+    silent: Alter = lambda node, asked, answered: None if node == LIVE else answered  # noqa: E731
+    report = run(fewer, tmp_path / "fewer", silent).report(1.0)
+    assert report.more["vertical"]["missing"] == []  # it never said hello
+    assert report.exclusions[0].reason
+    without = listed(fewer)
+    assert len(without) == len(found)
+    assert 0.8 < without["risk"].corr(found["risk"].reindex(without.index)) < 0.9999
+
+
+def test_scoring_needs_the_model_of_a_vertical_job(make_job: Make, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"no report\.json"):
+        scoring_job(tmp_path, tmp_path / "out", None)
+    regions = compose_job(["data=province", f"data.path={tmp_path}", f"out={tmp_path}"])
+    with pytest.raises(SettingsError, match="no vertical model"):
+        scoring(regions, tmp_path)
+    untrained = make_job("scenario.wait_s=0").model_copy(update={"id": "never-run"})
+    with pytest.raises(JobError, match=r"keeps no block of the model of job never-run"):
+        run(scoring(untrained, tmp_path), tmp_path / "job")

@@ -176,23 +176,21 @@ def test_a_section_is_added_by_new_files_alone(
     for plotted in ("sites", "rounds", "quality"):
         full[plotted] = []  # sections that this test need not draw
     full["curves"] = None
-    assert "report.json also holds: vertical." in Page(_page({**full, "vertical": {"n": 3}})).text
-    (tmp_path / "vertical.py").write_text(
+    assert "report.json also holds: extra." in Page(_page({**full, "extra": {"n": 3}})).text
+    (tmp_path / "extra.py").write_text(
         "from server.report.pieces import Prose\nORDER = 15\n"
         "def blocks(report, words):\n"
-        "    mine = report.more.get('vertical')\n"
+        "    mine = report.more.get('extra')\n"
         "    return [Prose(words('lead', n=mine['n']))] if mine else []\n"
     )
     lookup = {"title": "Aligned", "lead": "{n} learners <aligned>"}
     known = {language: words_module.load(language) for language in LANGUAGES}
-    monkeypatch.setattr(
-        words_module, "load", lambda language: {**known[language], "vertical": lookup}
-    )
+    monkeypatch.setattr(words_module, "load", lambda language: {**known[language], "extra": lookup})
     monkeypatch.setattr(sections, "__path__", [*sections.__path__, str(tmp_path)])
     sections.renderers.cache_clear()
     try:
-        text = Page(_page({**full, "vertical": {"n": 3}})).text
-        assert list(sections.renderers())[:2] == ["metrics", "vertical"]
+        text = Page(_page({**full, "extra": {"n": 3}})).text
+        assert list(sections.renderers())[:2] == ["metrics", "extra"]
     finally:
         sections.renderers.cache_clear()
     assert "3 learners <aligned>" in text
