@@ -123,6 +123,9 @@ def main(grid: Grid, context: Context) -> None:
             if not deployed:
                 _check_nodes(grid, len(roster))
             finished = run_job(grid, job, roster, folder, tell)
+            if finished.save_model is not None:
+                finished.save_model(folder / "model")
+            written = write_report(finished.report(finished.seconds), folder, job.language)
         except JobError as error:
             _say_failed(folder, job.id, str(error))
             # The line says it all: no traceback beside it.
@@ -133,9 +136,6 @@ def main(grid: Grid, context: Context) -> None:
             why = f"unexpected {type(error).__name__}; {folder / JOB_LOG} says more"
             _say_failed(folder, job.id, why)
             raise
-        if finished.save_model is not None:
-            finished.save_model(folder / "model")
-        written = write_report(finished.report(finished.seconds), folder, job.language)
         Checkpoint(folder / CHECKPOINT, job.id).forget()
         told = _note if deployed else _say  # `edufed run` says itself where the report is
         told(folder, f"report: {written.html.resolve()}")

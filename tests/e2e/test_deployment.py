@@ -122,6 +122,8 @@ def test_a_deployed_job_equals_the_simulated_one(
     assert "training [2/2]: round 2: 4 sites" in undisturbed.text
     assert "aggregate_train" not in undisturbed.text
     assert "Traceback" not in undisturbed.text
+    kept = (undisturbed.out / "job.log").read_text()
+    assert re.search(r"^\d{4}-\S+ training \[2/2\]: round 2: 4 sites", kept, re.MULTILINE)
 
 
 def test_no_field_of_a_learner_is_on_the_wire_in_clear(
