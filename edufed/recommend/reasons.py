@@ -56,8 +56,8 @@ WORDS = {
         "then": "; ",
     },
     "zh": {
-        "follows": "用过{other}的学习者中，{share} % 在 14 天内接着用了它",
-        "together": "用过{other}的学习者中，{share} % 也用了它",
+        "follows": "用过{other} 的学习者中，{share} % 在 14 天内接着用了它",
+        "together": "用过{other} 的学习者中，{share} % 也用了它",
         "begun": "上一周，您的课程中有 {share} % 的人首次使用它",
         "used": "上一周，您的课程中有 {share} % 的人使用了它",
         "used_14": "最近两周，您的课程中有 {share} % 的人使用了它",

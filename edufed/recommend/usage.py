@@ -118,19 +118,18 @@ def read_usage(records: LearningRecords, cutoff: float, horizon: float) -> Usage
 def _catalogues(records: LearningRecords) -> dict[str, dict[str, str]]:
     """Resources of each course in which somebody is enrolled, with their kinds."""
     columns = records.columns("resources")
-    kind = "any_value(kind)" if "kind" in columns else "'other'"
     if "course_id" in columns:
-        source = f"""
-            SELECT course_id, resource_id, {kind} AS kind FROM all_resources
+        source = """
+            SELECT course_id, resource_id, any_value(kind) AS kind FROM all_resources
             WHERE course_id IN (SELECT course_id FROM at_cutoff_enrolled) GROUP BY ALL
         """
     elif columns:
-        source = f"""
-            SELECT course_id, resource_id, {kind} AS kind
+        source = """
+            SELECT pairs.course_id, resource_id, any_value(kind) AS kind
             FROM (
                 SELECT DISTINCT course_id, resource_id FROM at_cutoff_pairs
                 WHERE first IS NOT NULL
-            )
+            ) AS pairs
             JOIN all_resources USING (resource_id) GROUP BY ALL
         """
     else:

@@ -93,7 +93,7 @@ def test_lists_hold_unused_resources_in_order_of_their_chance(made: tuple[Any, .
     ("language", "says"),
     [
         ("en", r"\d+ % of learners who used \w+ \S+ went on to this within 14 days"),
-        ("zh", r"用过\S+ \S+的学习者中，\d+ % 在 14 天内接着用了它"),
+        ("zh", r"用过\S+ \S+ 的学习者中，\d+ % 在 14 天内接着用了它"),
     ],
 )
 def test_reasons_are_plain_words(made: tuple[Any, ...], language: str, says: str) -> None:
