@@ -107,8 +107,9 @@ def evaluate(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> A
     moments = PairMoments(**unprefixed(SUM + "moments/", arrays))
     found = []
     mine = job.domain_of(site.name).name
-    for number in meta["models"][mine]:
-        results, chosen = _direction(own, job, weights[number], summaries[number])
+    for place, number in enumerate(meta["models"][mine]):
+        # The curve over numbers of labels is drawn for the first model, that of all sources.
+        results, chosen = _direction(own, job, weights[number], summaries[number], place == 0)
         site.store.save(f"jobs/{job.id}/transfer-{number:02d}", chosen)
         found.append(results)
     if mine in meta["filling"]:
@@ -123,7 +124,9 @@ def _models_of(site: Site, job: Job, meta: Mapping[str, Any]) -> list[int]:
     return [number for number, sources in enumerate(meta["sources"]) if name in sources]
 
 
-def _direction(own: Domain, job: Job, source: Array, summary: Array) -> tuple[Results, Arrays]:
+def _direction(
+    own: Domain, job: Job, source: Array, summary: Array, drawn: bool
+) -> tuple[Results, Arrays]:
     settings = job.scenario
     assert isinstance(settings, TransferSettings)
     pool, test = own.learners.part(own.train), own.learners.part(own.test)
@@ -132,6 +135,7 @@ def _direction(own: Domain, job: Job, source: Array, summary: Array) -> tuple[Re
     rng = np.random.default_rng(job.seed)
     fitted = fit_target(pool.canonical, pool.private, pool.y, source, settings.folds, rng)
     local = fitted.target_only
+    sizes = settings.label_sizes if drawn else []
     return {
         "zero_label": {
             **_metrics(test, risk_by_rank(z, unlabelled, summary)),
@@ -141,7 +145,7 @@ def _direction(own: Domain, job: Job, source: Array, summary: Array) -> tuple[Re
         "federated": _metrics(test, expit(_predicted(test, fitted.chosen()))),
         "local": None if local is None else _metrics(test, expit(_predicted(test, local))),
         "table": learning_curve(
-            pool, test, source, settings.label_sizes, settings.draws, settings.folds, job.seed
+            pool, test, source, sizes, settings.draws, settings.folds, job.seed
         ),
     }, {"weights": fitted.chosen(), "source": source}
 
