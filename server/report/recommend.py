@@ -124,7 +124,7 @@ def _table(outcome: Outcome) -> list[dict[str, Any]]:
     reference = ndcg[:, outcome.models.index(BASELINE)]
     tested = [course for course in outcome.agreed if course.tests]
     heard = weights[:, 0] > 0
-    ends = np.cumsum([len(course.catalogue) for course in tested], dtype=np.int64)[:-1]
+    ends = np.cumsum([len(course.catalogue) for course in tested], dtype=np.int64)
     rows = []
     for place, model in enumerate(outcome.models):
         mean, low, high = interval(ndcg[:, place], weights)
@@ -132,7 +132,7 @@ def _table(outcome: Outcome) -> list[dict[str, Any]]:
         hits = np.divide(
             sums["hits"][:, place], weights[:, 0], out=np.full(len(heard), np.nan), where=heard
         )
-        times = np.split(np.asarray(sums["shown"][place], dtype=np.int64), ends)
+        times = np.split(np.asarray(sums["shown"][place], dtype=np.int64), ends)[: len(tested)]
         counts = [course.counts for course in tested]
         rows.append(
             {
@@ -218,6 +218,8 @@ def _warnings(outcome: Outcome) -> list[str]:
         warnings.append(f"courses left out, too few learners: {few} ({len(outcome.small)})")
     if not any(course.trains for course in outcome.agreed):
         warnings.append("no course to learn from: the ranker is popularity in the last week")
+    if not any(course.tests for course in outcome.agreed):
+        warnings.append("no course to test on: none begins on or after data.split.test_from")
     if not outcome.converged:
         warnings.append("the ranker had not converged by the last round; raise scenario.rounds")
     return warnings

@@ -30,7 +30,7 @@ from edufed.recommend.models import FEDERATED, MODELS, score, start_weights
 from edufed.recommend.published import load_recommender
 from edufed.recommend.ranker import Likelihood, Newton, likelihood
 from edufed.recommend.usage import Interactions, interactions
-from edufed.wire import unpack
+from edufed.wire import pack, unpack
 from server.checkpoint import Checkpoint
 from server.federation import Federation, JobError
 from server.recommend_publication import hand_over
@@ -256,6 +256,58 @@ def test_a_site_that_lost_the_counts_gets_them_again(province: Path, tmp_path: P
     assert left_out["reason"] == "the site does not have the federation's counts"
     assert outcome.converged
     assert set(outcome.metrics) == {"region-00", "region-01", "region-02"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "reason"),
+    [
+        ("query.counts", None, "no answer within 2 s"),
+        ("train.recommend", None, "no answer within 2 s"),
+        ("query.hello", {"catalogues": 3}, "its answer is not what was asked for: catalogues"),
+        ("evaluate.recommend", {"metrics": {"n": -1}}, "its answer is not what was asked for"),
+    ],
+)
+def test_a_site_that_fails_is_left_out_and_named(
+    province: Path, tmp_path: Path, kind: str, change: dict[str, Any] | None, reason: str
+) -> None:
+    left = [1]
+
+    def alter(node: int, asked: Message, answered: Message) -> Message | None:
+        if node != 2 or asked.metadata.message_type != kind or not left:
+            return answered
+        left.clear()
+        if change is None:
+            return None
+        meta, arrays = unpack(answered.content)
+        answered.content = pack({**meta, **change}, arrays)
+        return answered
+
+    job = compose(province, "privacy=secagg", "scenario.round_timeout_s=2", "scenario.rounds=2")
+    federation, outcome = run(job, Loopback(SITES, alter), tmp_path)
+    assert [entry["site"] for entry in federation.exclusions] == ["region-02"]
+    assert federation.exclusions[0]["reason"].startswith(reason)
+    assert len(outcome.rounds) == 2
+    report = build_report(federation, outcome, 1.0)
+    assert report.warnings[-1].startswith("the ranker had not converged")
+
+
+@pytest.mark.parametrize(
+    ("border", "says"),
+    [("2000-01-01", "no course to learn from"), ("2100-01-01", "no course to test on")],
+)
+def test_without_courses_on_one_side_of_the_border(
+    province: Path, tmp_path: Path, border: str, says: str
+) -> None:
+    federation, outcome = run(
+        compose(province, f"data.split.test_from={border}"), Loopback(SITES), tmp_path
+    )
+    report = build_report(federation, outcome, 1.0)
+    assert any(warning.startswith(says) for warning in report.warnings)
+    assert "nan" not in render(report, "en")
+    hand_over(federation, outcome, report)(tmp_path / "model")
+    kept = load_recommender(tmp_path / "model")
+    if border == "2000-01-01":
+        np.testing.assert_array_equal(kept.trained.weights, start_weights())
 
 
 def test_settings_that_cannot_work_are_one_line(province: Path, tmp_path: Path) -> None:
