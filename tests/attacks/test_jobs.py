@@ -22,8 +22,8 @@ from edufed.privacy.simulated import simulated_roster
 from server.app import run_job
 
 SITES = 3
-#: Half of the learners, drawn by a hash of their ids, never train: members are no other kind. Nobody
-#: validates, so that the last round's model is kept.
+#: Half of the learners, drawn by a hash of their ids, never train: members are no other kind.
+#: Nobody validates, so that the last round's model is kept.
 HALVES = ("data.split.by=learner", "data.split.test_share=0.5", "task.validation_share=1e-9")
 
 
