@@ -204,6 +204,26 @@ def test_without_secure_aggregation_the_result_is_the_same(
     np.testing.assert_array_equal(masked.sums["weights"], plain.sums["weights"])
 
 
+def test_a_job_that_was_cut_off_starts_again(
+    province: Path, tmp_path: Path, secure: tuple[Any, ...]
+) -> None:
+    asked = 0
+
+    def cut_off(node: int, message: Message, answered: Message) -> Message:
+        nonlocal asked
+        asked += message.metadata.message_type == "train.recommend"
+        if asked == SITES + 1:
+            raise KeyboardInterrupt
+        return answered
+
+    job = compose(province, "privacy=secagg")
+    with pytest.raises(KeyboardInterrupt):
+        run(job, Loopback(SITES, cut_off), tmp_path)
+    _, outcome = run(job, Loopback(SITES), tmp_path)
+    assert [entry.number for entry in outcome.rounds] == [e.number for e in secure[2].rounds]
+    np.testing.assert_allclose(outcome.trained.weights, secure[2].trained.weights, rtol=1e-3)
+
+
 def test_no_message_holds_a_learner(secure: tuple[Any, ...]) -> None:
     job, _, _, said = secure
     ids = {
