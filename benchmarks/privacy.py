@@ -2,8 +2,8 @@
 
     python benchmarks/privacy.py --json FILE
 
-prints a table for each question: secure sums against plain ones and Flower's SecAgg+ helpers, and
-encrypted sums.
+prints a table for each question: secure sums against plain ones and Flower's SecAgg+ helpers,
+encrypted sums, and DP-SGD against plain training.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ import argparse
 import json
 import os
 import platform
+import time
 from pathlib import Path
 from typing import Any
 
+import privacy_dp
 import privacy_he
 import privacy_secagg
 from rich.console import Console
@@ -31,6 +33,7 @@ def main() -> None:
     console = Console(width=140)
     rows, goals = secure_sums(console)
     rows += encrypted_sums(console)
+    rows += private_training(console)
     result = {
         "command": "python benchmarks/privacy.py",
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, "
@@ -136,6 +139,26 @@ def encrypted_sums(console: Console) -> list[dict[str, Any]]:
                 f"{row['seconds_open']:.3f}",
                 f"{row['seconds_coordinator']:.3f}",
                 f"{row['largest_error']:.1e}",
+            ]
+            for row in rows
+        ],
+    )
+    return rows
+
+
+def private_training(console: Console) -> list[dict[str, Any]]:
+    rows = privacy_dp.private_training(time.process_time)
+    _table(
+        console,
+        "DP-SGD against plain training (Adam both), 176 columns, samples a processor second",
+        ["model", "batch", "plain", "DP-SGD", "times slower"],
+        [
+            [
+                row["model"],
+                str(row["batch"]),
+                f"{row['samples_a_second_plain']:,.0f}",
+                f"{row['samples_a_second_private']:,.0f}",
+                f"{row['times_slower']:.1f}",
             ]
             for row in rows
         ],

@@ -40,6 +40,8 @@ def encrypted(length: int, sites: int) -> dict[str, Any]:
             coordinator.add(message)
     ask = coordinator.sum_request()
     for site in members.values():
+        if coordinator.told:
+            break  # as many have opened it as have to agree
         with clock.step("open"):
             said = site.open(ask)
         coordinator.add_opened(said)

@@ -126,6 +126,16 @@ def test_a_deployed_job_equals_the_simulated_one(
     assert re.search(r"^\d{4}-\S+ training \[2/2\]: round 2: 4 sites", kept, re.MULTILINE)
 
 
+def test_encrypted_sums_give_the_same_model(federation: Deployed, undisturbed: Finished) -> None:
+    pytest.importorskip("tenseal")
+    encrypted = federation.finish(federation.submit("encrypted", *JOB, "privacy=he"))
+    said = encrypted.report["privacy"]["he"]
+    assert said["sums"] == 5
+    for name, weight in undisturbed.weights.items():
+        assert encrypted.weights[name] == pytest.approx(weight, abs=1e-5)
+    assert encrypted.report["exclusions"] == []
+
+
 def test_no_field_of_a_learner_is_on_the_wire_in_clear(
     federation: Deployed, undisturbed: Finished
 ) -> None:

@@ -63,6 +63,21 @@ def test_secure_sums_equal_plain_sums_whoever_drops(gather, data, count, seed):
             assert weighted_mean(sums)["a0"] == pytest.approx(mean, abs=0.02)
 
 
+@settings(max_examples=3, deadline=None)
+@given(data=st.data(), count=st.integers(13, 50), seed=st.integers(0, 2**32 - 1))
+def test_so_they_do_for_many_sites(gather, data, count, seed):
+    party, rng = gather(count), np.random.default_rng(seed)
+    values = {name: rng.normal(size=7) * rng.uniform(1, 300) for name in party.sites}
+    may_drop = data.draw(st.permutations(sorted(party.sites)))[: count // 3]
+    steps = [data.draw(st.sampled_from(STEPS)) for _ in may_drop]
+    drops = {step: {n for n, w in zip(may_drop, steps, strict=True) if w == step} for step in STEPS}
+    party.set_up(mute=drops["advert"], dead=drops["deposit"])
+    total = party.add(values, unsent=drops["vector"], silent=drops["shares"])
+    left_out = drops["advert"] | drops["deposit"] | drops["vector"]
+    plain = np.sum([value for name, value in values.items() if name not in left_out], axis=0)
+    assert np.abs(total - plain).max() <= FixedPoint().error(count)
+
+
 STEPS = ("advert", "deposit", "vector", "shares")
 
 
