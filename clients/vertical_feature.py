@@ -49,6 +49,11 @@ class FeatureSide:
     def __init__(self, job: Job, parties: Parties, x: Array, state: Arrays) -> None:
         self.job, self.parties, self._given = job, parties, x
         self.number = int(state["number"]) if state else 0
+        self._summed = (
+            state["summed"].tolist()
+            if state
+            else [name for name in parties.plan.names if name != parties.leader]
+        )
         self._state = state
         if state:
             self._restore(state["part"], state["key"], unprefixed("pending/", state))
@@ -79,6 +84,7 @@ class FeatureSide:
         pending = {str(number): as_array(seed) for number, seed in self._party.pending.items()}
         return {
             "number": np.array(self.number),
+            "summed": np.array(self._summed, dtype=str),
             "part": self._part,
             "key": self._key,
             **prefixed("pending/", pending),
@@ -124,10 +130,9 @@ class FeatureSide:
             raise StepError(f"round {number} was asked after round {self.number}")
         about = json.loads(parts["about"])
         summed = sorted(map(str, about["parties"]))
-        if self.parties.me not in summed or not set(summed) <= set(self.parties.others) | {
-            self.parties.me
-        }:
-            raise StepError("the parties whose scores are to be summed are not those of the job")
+        if self.parties.me not in summed or not set(summed) <= set(self._summed):
+            # Parties leave and do not come back, or the label party could compare sums at will.
+            raise StepError("the parties whose scores are to be summed are not those of before")
         if len(summed) + 1 < self.job.scenario.min_sites:
             raise StepError(
                 f"scores of {len(summed)} feature parties would be summed, and"
@@ -135,7 +140,7 @@ class FeatureSide:
             )
         self._move(about)
         self._block.propose(gradient(self._party, parts["product"]))
-        self.number = number
+        self.number, self._summed = number, summed
         scores = self.x @ self._block.direction
         vector = np.concatenate([scores.ravel(), self._block.pulls().ravel()])
         return self._answer(

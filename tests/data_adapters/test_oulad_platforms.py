@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 
 from data_adapters.base import open_adapter
 from data_adapters.governance import clean
 from data_adapters.oulad.codebook import KIND, PLATFORMS
+from edufed.config import load_site
 from edufed.records import DataError, LearningRecords
 
 CUTOFF = 60.0
@@ -29,6 +31,14 @@ def test_an_unknown_platform_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"adapter\.platform") as caught:
         read(tmp_path, "moon")
     assert "\n" not in str(caught.value)
+
+
+def test_each_platform_has_an_example_of_a_site(root: Path) -> None:
+    listed = yaml.safe_load((root / "conf" / "data" / "oulad_vertical.yaml").read_text())
+    for site in listed["sites"]:
+        example = load_site(root / "conf" / "site" / f"oulad_{site['name']}.yaml")
+        assert example.name == site["name"]
+        assert example.adapter["platform"] == site["adapter"]["platform"]
 
 
 @pytest.mark.data

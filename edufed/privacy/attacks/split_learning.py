@@ -22,22 +22,18 @@ WIDTH = 8
 
 
 @dataclass
-class Epoch:
-    """One pass over the rows.
+class Batch:
+    """One mini-batch: an exchange between the label party and all feature parties.
 
     Attributes
     ----------
-    gradients : array, shape (rows, WIDTH)
+    rows : int array, shape (batch,)
+    gradients : array, shape (batch, WIDTH)
         What each feature party gets, for each row; the same to all, as embeddings are added up.
-    messages : int
-        Between label party and feature parties, so far.
-    bytes : int
-        Of embeddings and gradients, four bytes a number, so far.
     """
 
+    rows: npt.NDArray[np.int64]
     gradients: Array
-    messages: int
-    bytes: int
 
 
 class SplitNN:
@@ -60,15 +56,12 @@ class SplitNN:
         every = [*self._bottoms.parameters(), *self._top.parameters()]
         self._optimiser = torch.optim.Adam(every, lr=learning_rate)
         self._order = torch.Generator().manual_seed(seed)
-        self._parties = len(columns) - 1
 
-    def train(self, x: Sequence[Array], y: Array, batch_size: int) -> Iterator[Epoch]:
-        """Train for ever, an epoch at a time; x of shape (rows, columns) for each party."""
+    def train(self, x: Sequence[Array], y: Array, batch_size: int) -> Iterator[Batch]:
+        """Train for ever, a mini-batch at a time; x of shape (rows, columns) for each party."""
         columns = [torch.from_numpy(part.astype(np.float32)) for part in x]
         target = torch.from_numpy(y.astype(np.float32))
-        messages = sent = 0
         while True:
-            gradients = torch.zeros(len(y), WIDTH)
             for rows in torch.randperm(len(y), generator=self._order).split(batch_size):
                 embedding = sum(
                     bottom(part[rows]) for bottom, part in zip(self._bottoms, columns, strict=True)
@@ -79,11 +72,17 @@ class SplitNN:
                 self._optimiser.zero_grad()
                 nn.functional.binary_cross_entropy_with_logits(logit, target[rows]).backward()
                 assert embedding.grad is not None
-                gradients[rows] = embedding.grad.detach()
                 self._optimiser.step()
-                messages += 2 * self._parties
-                sent += 2 * self._parties * len(rows) * WIDTH * 4
-            yield Epoch(gradients.numpy().astype(np.float64), messages, sent)
+                yield Batch(rows.numpy(), embedding.grad.detach().numpy().astype(np.float64))
+
+    def gradients(self, x: Sequence[Array], y: Array, batch_size: int, epochs: int) -> Array:
+        """Train, and return what came for each row in the last epoch, shape (rows, WIDTH)."""
+        received = np.zeros((len(y), WIDTH))
+        batches = self.train(x, y, batch_size)
+        for _ in range(epochs * -(-len(y) // batch_size)):
+            batch = next(batches)
+            received[batch.rows] = batch.gradients
+        return received
 
     def scores(self, x: Sequence[Array]) -> Array:
         """Return each row's logit, shape (rows,)."""
