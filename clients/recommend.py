@@ -106,7 +106,8 @@ def as_sums(found: Likelihood) -> Arrays:
 def evaluate(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> Answer:
     """Answer with sums of test learners' scores, each under bootstrap weights drawn here.
 
-    The site's own mean NDCG goes along in clear, so that the report can name the worst site.
+    The site's own mean NDCG goes along in clear, so that the report can name the worst site, unless
+    it is of fewer learners than the site's policy asks for in a job.
     """
     here = prepared(site, job, meta, arrays)
     models = (*FEDERATED, *ALONE) if meta["local"] else FEDERATED
@@ -117,15 +118,17 @@ def evaluate(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> A
         agreed_at(site, counts_file(job, meta)),
         np.random.default_rng(_seed(site, job)),
     )
+    least = site.settings.policy.min_learners
     own = {
         "n": len(ndcg[BASELINE]),
-        "ndcg_at_10": {model: _mean(values) for model, values in ndcg.items()},
+        "ndcg_at_10": {model: _mean(values, least) for model, values in ndcg.items()},
     }
     return {"metrics": own}, contribute(site, job, Share(sums=sums), arrays)
 
 
-def _mean(values: npt.NDArray[np.float64]) -> float | None:
-    return float(values.mean()) if len(values) else None
+def _mean(values: npt.NDArray[np.float64], least: int) -> float | None:
+    """Mean over so many learners that it tells little of one; None over fewer."""
+    return float(values.mean()) if len(values) >= least else None
 
 
 def publish(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> Answer:

@@ -14,7 +14,7 @@ from clients import recommend
 from clients.horizontal import UnpreparedError
 from clients.rooms import PUBLISH
 from clients.site import Site
-from edufed.config import compose_job, simulated_sites
+from edufed.config import compose_job, load_site, simulated_sites
 from edufed.recommend.agreed import Course, describe, to_message
 from edufed.recommend.counts import courses
 from edufed.recommend.models import start_weights
@@ -102,13 +102,19 @@ def test_what_is_sent_does_not_tell_one_learners_score(
     assert sums["ndcg"].shape[2] == 21
 
 
+def test_a_mean_of_few_learners_is_not_told(site_and_answers: tuple[Site, Any, Answers]) -> None:
+    own = site_and_answers[2]["evaluate.recommend"][0]["metrics"]
+    assert own["n"] >= 10
+    assert all(value is not None for value in own["ndcg_at_10"].values())
+    assert recommend._mean(np.ones(9), 10) is None
+    assert recommend._mean(np.ones(10), 10) == 1
+
+
 def test_bootstrap_weights_are_a_sites_own_secret(tmp_path: Path) -> None:
     seeds = set()
     for name in ("north", "south"):
         file = tmp_path / f"{name}.yaml"
         file.write_text(f"name: {name}\nstate: {name}\nadapter: {{name: oulad, path: x}}\n")
-        from edufed.config import load_site
-
         site = Site(load_site(file))
         job = compose_job(["task=recommend", "out=x"])
         seeds |= {recommend._seed(site, job), recommend._seed(site, job)}
