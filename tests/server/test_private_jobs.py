@@ -18,6 +18,7 @@ from clients.site import Site
 from clients.spending import ledger_of
 from clients.split import split
 from edufed.config import simulated_sites
+from edufed.privacy.composition import Charge
 from edufed.privacy.dp.evaluation import score_counts
 from edufed.privacy.dp.statistics import course_sums
 from edufed.private_job import courses_of, planned
@@ -96,6 +97,22 @@ def test_no_answer_holds_anything_exact_of_a_learner(finished: Any) -> None:
     assert {kind for _, kind, _, _ in grid.answers} == set(allowed)
     for _, kind, _, arrays in grid.answers:
         assert set(arrays) == allowed[kind], kind
+
+
+@pytest.mark.parametrize(
+    ("page", "to"), [("threat-model.md", "to"), ("threat-model.zh-CN.md", "对")]
+)
+def test_every_answer_is_in_the_threat_model(finished: Any, root: Path, page: str, to: str) -> None:
+    rows = {
+        line.split("`")[1]: line
+        for line in (root / "docs" / page).read_text(encoding="utf-8").splitlines()
+        if line.startswith(f"| *{to}* `")
+    }
+    for _, kind, meta, arrays in finished[1].answers:
+        for name in {*meta, *arrays} - SAID - {"masked", "deposit", "opened"}:
+            if name.startswith("mean/") or (name == "weight" and kind != "train.horizontal"):
+                continue  # weights by their names; nothing is averaged elsewhere
+            assert f"`{name.removeprefix('add/')}`" in rows[kind], (kind, name)
 
 
 def test_the_reported_epsilon_is_what_another_accountant_finds(finished: Any) -> None:
@@ -184,11 +201,13 @@ def test_the_model_is_kept_by_every_site_and_by_the_coordinator(
 def test_a_job_that_the_ledger_cannot_pay_for_is_refused_before_training(
     province: Path, tmp_path: Path, privacy: str
 ) -> None:
-    overrides = (f"privacy={privacy}", "scenario.rounds=2", "privacy.epsilon=5")
-    run(compose(province, tmp_path, *overrides), tmp_path / "a")
-    job, grid = compose(province, tmp_path, *overrides, "privacy.epsilon=7"), Recorded()
+    job = compose(province, tmp_path, f"privacy={privacy}", "scenario.rounds=2")
+    for settings in simulated_sites(job):
+        Site(settings)  # makes the state folder
+        ledger_of(settings).reserve("earlier", "learners", [Charge(0.7)])
+    grid = Recorded()
     with pytest.raises(JobError, match="beyond the site's budget of 8") as failed:
-        run(job, tmp_path / "b", grid)
+        run(job, tmp_path / "job", grid)
     assert "\n" not in str(failed.value)
     assert {kind for _, kind, _, _ in grid.answers} == {"query.hello"}
     assert all(meta["status"] == "refused" for _, _, meta, _ in grid.answers)
@@ -250,6 +269,18 @@ def test_a_round_that_a_sum_lost_is_not_asked_again(
     )
     done = run(job, tmp_path, Recorded(lose))
     assert [entry.number for entry in done.outcome.rounds] == [2, 3]
+
+
+def test_a_third_of_the_sites_may_drop_out_of_a_sum(province: Path, tmp_path: Path) -> None:
+    def lose(node: int, asked: Any, answered: Any) -> Any:
+        return None if node == 3 and "hello" not in asked.metadata.message_type else answered
+
+    job = compose(province, tmp_path, "privacy=secagg_dp", "scenario.rounds=2")
+    done = run(job, tmp_path, Recorded(lose))
+    assert [entry.number for entry in done.outcome.rounds] == [1, 2]
+    evaluation = planned(job)["evaluation"].deviation
+    assert done.outcome.private.deviation == pytest.approx(evaluation)  # of three sites' shares
+    assert done.report(1.0).sites[3].status == "left out"
 
 
 class CutError(Exception):
