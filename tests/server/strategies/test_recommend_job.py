@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
 from functools import reduce
@@ -14,10 +15,12 @@ import pytest
 from flwr.app import Message
 from flwr.serverapp import Grid
 from loopback import Loopback, flower_run
+from rich.console import Console
 
 from clients.recommend import used_at
 from clients.site import Site
 from clients.split import learn_and_test
+from edufed.cli.show import print_results
 from edufed.config import Job, SettingsError, compose_job, simulated_sites
 from edufed.privacy.simulated import simulated_roster
 from edufed.ranking import judge, top
@@ -34,6 +37,7 @@ from edufed.wire import pack, unpack
 from server.checkpoint import Checkpoint
 from server.federation import Federation, JobError
 from server.recommend_publication import hand_over
+from server.report.contract import Report
 from server.report.html import render
 from server.report.recommend import build_report
 from server.strategies import recommend
@@ -192,6 +196,17 @@ def test_the_page_tells_models_courses_and_sites(
         assert row["gain_low"] <= row["gain"] <= row["gain_high"]
     assert page.count("<svg") >= 3
     assert "nan" not in page
+
+
+def test_the_command_prints_the_table(secure: tuple[Any, ...]) -> None:
+    report = build_report(secure[1], secure[2], 1.0)
+    written = io.StringIO()
+    # As a deployed job's, read from its file.
+    again = Report.model_validate_json(report.model_dump_json())
+    print_results(Console(file=written, width=120), again)
+    text = written.getvalue()
+    assert all(model in text for model in MODELS)
+    assert "worst site: region-0" in text
 
 
 def test_without_secure_aggregation_the_result_is_the_same(
