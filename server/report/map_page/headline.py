@@ -59,13 +59,20 @@ def headline(report: Report, language: Language) -> Headline:
     )
 
 
-def as_told(name: str, value: float, sign: bool = False) -> str:
+def as_told(name: str, value: float) -> str:
     """A measure's value as people read it: shares in per cent, scores in 0..1, use in counts."""
     if name == "use":
-        return signed(value, 1) if sign else score(value, 1)
-    if name in ("score", "growth"):
-        return signed(value) if sign or name == "growth" else score(value)
-    return signed(value * 100, 1) + "%" if sign else percent(value, 1)
+        return score(value, 1)
+    return score(value) if name in ("score", "growth") else percent(value, 1)
+
+
+def difference_as_told(name: str, value: float, words: Words) -> str:
+    """A difference of a measure, with its sign; of shares, in points of per cent."""
+    if name == "use":
+        return signed(value, 1)
+    return (
+        signed(value) if name in ("score", "growth") else signed(100 * value, 1) + words("points")
+    )
 
 
 def _figures(told: dict[str, Any], words: Words) -> list[KeyFigure]:
@@ -169,7 +176,7 @@ def _changes(told: dict[str, Any], words: Words) -> str:
         tests=count(len(tested)),
         measure=words(name),
         unit=name_of(unit, words),
-        difference=as_told(name, change["difference"], sign=True),
+        difference=difference_as_told(name, change["difference"], words),
         term=change["from"],
     )
 

@@ -20,7 +20,7 @@ const minus = text => text.replace("-", "\u2212");
 function show(m, x, sign = false) {
   if (x === null || x === undefined) return "\u2013";
   const kind = kinds[m], plus = (sign || kind === "change") && x > 0 ? "+" : "";
-  if (kind === "share") return plus + minus((100 * x).toFixed(1)) + "%";
+  if (kind === "share") return plus + minus((100 * x).toFixed(1)) + (sign ? W.points : "%");
   return plus + minus(x.toFixed(kind === "amount" ? 1 : 3));
 }
 function figure(u, m, term) {
@@ -44,6 +44,17 @@ function short(text, pixels, size) {
   let used = 0, kept = "";
   for (const c of text) { used += wide(c); if (used > pixels) return kept + "\u2026"; kept += c; }
   return kept;
+}
+function broken(text, pixels, size) {
+  if (short(text, pixels, size) === text) return [text];
+  const words = text.split(" "), lines = [""];
+  for (const word of words) {
+    const longer = (lines[lines.length - 1] + " " + word).trim();
+    if (short(longer, pixels, size) === longer || !lines[lines.length - 1])
+      lines[lines.length - 1] = longer;
+    else lines.push(word);
+  }
+  return lines.slice(0, 3).map(line => short(line, pixels, size));
 }
 function go(id) { state.unit = id; draw(); }
 function act(node, id) {
@@ -114,8 +125,9 @@ function tiles(parent, below) {
     }
     const ink = !f ? "var(--ink)" : share > 0.55 ? "#fff" : "#1c2126";
     const text = Math.max(9, Math.min(14, wide / 7.5));
-    group.append(el("text", { x, y: y - 3, "text-anchor": "middle", fill: ink, "font-size": text },
-      short(title(u), wide, text)));
+    const lines = broken(title(u), wide, text);
+    lines.forEach((line, n) => group.append(el("text", { x, fill: ink, "text-anchor": "middle",
+      y: y - 3 - (lines.length - 1 - n) * (text + 2), "font-size": text }, line)));
     group.append(el("text", { x, y: y + text + 2, "text-anchor": "middle", fill: ink,
       "font-size": text + 1, "font-weight": 700 }, f ? show(m, f.estimate) : "\u2013"));
     group.append(el("title", {}, title(u) + ": " + (f ? show(m, f.estimate) + " (" +
@@ -137,7 +149,7 @@ function league(parent, below) {
   let low = Math.min(...ends), high = Math.max(...ends);
   const pad = (high - low) * 0.04 || 0.01;
   low -= pad; high += pad;
-  const left = 128, right = 104, width = 480, row = 24, top = 22;
+  const left = 152, right = 104, width = 500, row = 24, top = 22;
   const x = v => left + (v - low) / (high - low) * (width - left - right);
   const tall = top + row * shown.length + 34;
   const svg = el("svg", { viewBox: `0 0 ${width} ${tall}`, role: "group" });
@@ -211,7 +223,7 @@ function trend(u) {
     svg.append(el("line", { x1: x(i), x2: x(i), y1: y(f.low), y2: y(f.high),
       stroke: "var(--federated)", "stroke-width": 3, opacity: 0.45 }));
     svg.append(el("circle", { cx: x(i), cy: y(f.mean), r: 4.5, fill: "var(--federated)" }));
-    svg.append(el("text", { x: x(i) + 8, y: y(f.mean) - 7, class: "ink", "font-size": 12 },
+    svg.append(el("text", { x: x(i) + 8, y: y(f.mean) - 9, class: "ink", "font-size": 12 },
       show(m, f.mean)));
     svg.append(el("text", { x: x(i), y: tall - 8, "text-anchor": "middle", class: "soft",
       "font-size": 12 }, term));
