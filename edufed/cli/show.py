@@ -126,7 +126,7 @@ def print_map(console: Console, report: Report) -> None:
     """Print the means of the province and its regions."""
     told = cast(dict[str, Any], report.more["quality_map"])
     table = Table(title="means; shrunken estimates with 95 % intervals are in the report")
-    table.add_column("unit")
+    table.add_column("unit", no_wrap=True)
     names = [measure["name"] for measure in told["measures"]]
     for name in ("learners", *names):
         table.add_column(name.replace("_", " "), justify="right")

@@ -556,8 +556,19 @@ class Job(Settings):
             self._is_transfer()
         if isinstance(self.task, RecommendSettings):
             self._recommends()
+        if isinstance(self.task, QualityMapSettings):
+            self._maps()
         self._trains_privately()
         return self
+
+    def _maps(self) -> None:
+        if self.scenario.name != "horizontal":
+            raise ValueError("task=quality_map adds up sites' sums; choose scenario=horizontal")
+        if self.privacy.name not in ("none", "secagg"):
+            raise ValueError(
+                f"task=quality_map does not run with privacy={self.privacy.name} yet;"
+                " choose privacy=secagg"
+            )
 
     def _recommends(self) -> None:
         if self.scenario.name != "horizontal":

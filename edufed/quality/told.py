@@ -13,7 +13,7 @@ from edufed.quality.suppression import Judge, enough, telling, told_units
 
 BoolArray = npt.NDArray[np.bool_]
 Float64Array = npt.NDArray[np.float64]
-#: A measure on which more than this share of regions would lose a table is left out of it.
+#: A measure by which more than this share of an upper level would lose a table is left out of it.
 MOST_LOST = 1 / 3
 
 
@@ -123,12 +123,13 @@ def _kept(
 ) -> BoolArray:
     """Return the measures that a table tells, shape (measures,).
 
-    All of a row is told or nothing: a measure on which many agree would cost regions their rows.
+    All of a row is told or nothing: a measure on which many agree would cost the two upper
+    levels, regions and districts, their rows.
     """
     kept = np.zeros(len(MEASURES), dtype=bool)
-    regions = allowed & (frame.depths == 1)
+    upper = [allowed & (frame.depths == depth) for depth in (1, 2)]
     for m in range(len(MEASURES)):
         fine = measures[:, m] & judge(cells[:, :, [m]], cells[:, :, [m]])
-        lost = (regions & ~fine).sum()
-        kept[m] = fine[0] and lost <= MOST_LOST * regions.sum()
+        lost = any((units & ~fine).sum() > MOST_LOST * units.sum() for units in upper)
+        kept[m] = fine[0] and not lost
     return kept

@@ -16,7 +16,7 @@ const state = { unit: root.id, measure: names.find(m => root.measures[m] && m ==
 const say = (key, values = {}) =>
   (W[key] || key).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
 const title = u => u.path.length ? u.path[u.path.length - 1] || W.unstated : W.province;
-const minus = text => text.replace("-", "\u2212");
+const minus = text => Number(text) ? text.replace("-", "\u2212") : text.replace("-", "");
 function show(m, x, sign = false) {
   if (x === null || x === undefined) return "\u2013";
   const kind = kinds[m], plus = (sign || kind === "change") && x > 0 ? "+" : "";
@@ -104,7 +104,8 @@ function tiles(parent, below) {
   const shaped = D.shapes && below[0].path.length === 1 && below.every(u => D.shapes[title(u)]);
   const at = places(below), c = Math.max(...at.map(p => p[0])) + 1;
   const r = Math.max(...at.map(p => p[1])) + 1;
-  const size = Math.min(130, 500 / c), box = shaped ? D.shapes.box : [0, 0, c * size, r * size];
+  const size = Math.min(130, 500 / c), box = shaped ? D.shapes.box
+    : [0, 0, Math.max(500, c * size), r * size];
   const svg = el("svg", { viewBox: box.join(" "), role: "group", "aria-label": W.tiles });
   below.forEach((u, i) => {
     const f = values[i], share = f && high > low ? (f.estimate - low) / (high - low) : 0.5;
