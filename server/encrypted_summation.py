@@ -25,6 +25,9 @@ HE = "he"
 #: Names under which the messages of this protocol travel, besides those of secure aggregation.
 KEY, ENCRYPTED, OPENED = "key", "encrypted", "opened"
 
+#: Numbers of learners that sites say when they are greeted, and what is supposed if they do not.
+_PARTS, _SUPPOSED = ("n_train", "n_valid", "n_test"), 100_000
+
 
 @dataclass
 class Spent:
@@ -63,9 +66,8 @@ class EncryptedSum:
     ) -> None:
         self.federation, self.checkpoint = federation, checkpoint
         self.keyed: set[str] = set()  # sites that have taken the encryption key
-        said = [reply.meta for reply in greeted.values()]
-        learners = sum(m["n_train"] + m["n_valid"] + m["n_test"] for m in said)
-        self.fraction, self.spent = fraction_for(learners), Spent()
+        said = [reply.meta.get(part, 0) for reply in greeted.values() for part in _PARTS]
+        self.fraction, self.spent = fraction_for(sum(said) or _SUPPOSED), Spent()
         saved = checkpoint.load(HE)
         try:
             check_installed()

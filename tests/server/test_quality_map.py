@@ -66,7 +66,7 @@ def pooled(job: Job) -> pd.DataFrame:
     return together([read(Site(settings), job)[0] for settings in simulated_sites(job)])
 
 
-@pytest.mark.parametrize("privacy", ["none", "secagg"])
+@pytest.mark.parametrize("privacy", ["none", "secagg", "he"])
 def test_every_figure_of_the_province_is_that_of_all_rows_together(
     folder: Path, tmp_path: Path, privacy: str
 ) -> None:
