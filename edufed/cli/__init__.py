@@ -115,6 +115,21 @@ def ledger_command(settings: Overrides = None) -> None:
     command(settings or [])
 
 
+@app.command("concordance")
+def concordance_command(
+    action: Annotated[Literal["summary", "relate"], typer.Argument(help="summary or relate.")],
+    settings: Overrides = None,
+) -> None:
+    """Relate scores of two education types: concordance, never equating.
+
+    At each site: edufed concordance summary site=FILE cutoff=DAY out=FILE. Then anywhere:
+    edufed concordance relate from=FILE to=FILE [out=FILE].
+    """
+    from edufed.cli import concordance
+
+    {"summary": concordance.summary, "relate": concordance.relate_command}[action](settings or [])
+
+
 @app.command("audit")
 def audit_command(
     action: Annotated[
