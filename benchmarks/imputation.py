@@ -1,10 +1,10 @@
 """Filling gaps: what is a federated imputer worth to a platform that lacks columns?
 
-The thirteen regions of OULAD (`data=oulad` as it comes: cutoff day 60, 2013 trains, 2014 tests); one
-region is made to lack canonical features, the others keep theirs. Sums of moments over present pairs
-make the imputer; the model is trained on the other regions. Prints the error of what is filled in
-against the truth, how often its 95 % interval holds the truth, and the ROC-AUC of the region's test
-learners with the features filled in, left out, and known.
+The thirteen regions of OULAD (cutoff day 60, 2013 trains, 2014 tests); one region is made to lack
+canonical features, the others keep theirs. Sums of moments over present pairs make the imputer; the
+model is trained on the other regions. Prints the error of what is filled in against the truth, how
+often its 95 % interval holds the truth, and the ROC-AUC of the region's test learners with the
+features filled in, left out, and known; means over the regions, each of which lacks them once.
 
     python benchmarks/imputation.py --data ../shared/data/oulad [--state DIR] [--json FILE]
 """
@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from result import save, show
 
-from benchmarks.result import save, show
 from clients.canonical import Domain, domain
 from clients.site import Site
 from edufed.config import Job, compose_job, simulated_sites
