@@ -6,10 +6,10 @@ First OULAD as three platforms, by the real `edufed run` in simulation: rounds, 
 until the ROC-AUC on test learners is within 0.002 of the pooled logistic regression's. Split
 learning with an exchange a mini-batch (SplitNN, sum aggregation) trains on the same rows and
 columns, with several batch sizes and learning rates, of which the one with the fewest messages
-counts for the goal; it is judged after every tenth mini-batch, and need be near only once. Messages are counted alike for both, through the
-coordinator: for each round or mini-batch one to and one from every party. Then processor seconds a
-round on random numbers: the label party's part, and the slower feature party's, which work side by
-side.
+counts for the goal; it is judged after every tenth mini-batch, and need be near only once. Messages
+are counted alike for both, through the coordinator: for each round or mini-batch one to and one
+from every party. Then processor seconds a round on random numbers: the label party's part, and the
+slower feature party's, which work side by side.
 """
 
 from __future__ import annotations
