@@ -32,7 +32,12 @@ def gain_at(site: Site) -> float | None:
 
 
 def gain(report: Report) -> Gain | None:
-    """What sites gain over training alone; None where no site has both figures."""
+    """What sites gain over training alone; None where no site has both figures.
+
+    Neither in a transfer job: there the section on transfer compares, label by label.
+    """
+    if report.job.scenario == "transfer":
+        return None
     gains = [value for site in report.sites if (value := gain_at(site)) is not None]
     if not gains:
         return None

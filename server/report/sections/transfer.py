@@ -35,7 +35,7 @@ def blocks(report: Report, words: Words) -> list[Block]:
 def _lead(main: Direction, words: Words) -> str:
     return words(
         "lead",
-        sources=words("and").join(words.name("data", name) for name in main["sources"]),
+        sources=words("and").join(main["sources"]),
         target=main["target"],
         features=words("comma").join(words(f"feature.{name}") for name in main["features"]),
         auc=score(main["zero_label"]["roc_auc"]),
