@@ -189,7 +189,7 @@ function league(parent, below) {
 }
 function table(u) {
   const head = [W.measure, W.learners, W.raw, W.estimate, W.interval, W.rank, W.change];
-  const rows = names.map(m => {
+  const rows = names.filter(m => root.measures[m]).map(m => {
     const f = u.measures[m], c = u.change && u.change[m];
     const moved = c ? `${show(m, c.difference, true)} ${say("since", { term: c.from })}, ` +
       (c.notable ? W.stands_out : W.within_chance) : "\u2013";
@@ -207,7 +207,7 @@ function table(u) {
 }
 function trend(u) {
   const m = state.measure, points = D.terms.map(t => [t, figure(u, m, t)]).filter(p => p[1]);
-  if (points.length < 2) return fill("trend", el("span", { class: "note" }, W.not_told));
+  if (points.length < 2) return fill("trend", el("span", { class: "note" }, W.no_terms));
   const ends = points.flatMap(([, f]) => [f.low, f.high]);
   const low = Math.min(...ends), high = Math.max(...ends), width = 500, tall = 210;
   const x = i => 60 + i * (width - 110) / (points.length - 1);
