@@ -564,7 +564,7 @@ class Job(Settings):
     def _maps(self) -> None:
         if self.scenario.name != "horizontal":
             raise ValueError("task=quality_map adds up sites' sums; choose scenario=horizontal")
-        if self.privacy.name not in ("none", "secagg"):
+        if isinstance(self.privacy, PrivateLearners):
             raise ValueError(
                 f"task=quality_map does not run with privacy={self.privacy.name} yet;"
                 " choose privacy=secagg"

@@ -72,7 +72,7 @@ def build_map_report(
                 "seconds": seconds,
                 "seconds_features": dict(outcome.phases).get("features"),
             },
-            "privacy": {"secagg": secagg, "ledger": []},
+            "privacy": {"secagg": secagg, "he": outcome.encrypted, "ledger": []},
             "quality": [meta["quality"] for meta in outcome.hello.values()],
             "phases": [{"phase": name, "seconds": lap} for name, lap in outcome.phases],
             "exclusions": federation.exclusions,

@@ -24,6 +24,7 @@ from edufed.share import Share
 from edufed.wire import Arrays
 from server.answers import MapHello
 from server.checkpoint import Checkpoint
+from server.encrypted_summation import EncryptedSum
 from server.exchange import Exchange
 from server.federation import Federation, JobError
 from server.progress import Step
@@ -59,6 +60,7 @@ class Outcome:
     told: Told
     exchanges: list[Exchange]
     phases: list[tuple[str, float]]
+    encrypted: dict[str, Any] | None = None  # what encrypting the sums has cost
 
 
 def run(
@@ -155,6 +157,7 @@ def _ask(
         told=by_sums(frame, counts, sums, first, least),
         exchanges=[counted.cost, summed.cost],
         phases=phases,
+        encrypted=summation.said if isinstance(summation, EncryptedSum) else None,
     )
 
 

@@ -174,7 +174,7 @@ def test_levels_can_be_left_out_and_the_site_stands_for_a_region(
     assert len(found["units"]) == 1 + REGIONS
 
 
-@pytest.mark.parametrize("privacy", ["he", "dp"])
+@pytest.mark.parametrize("privacy", ["secagg_dp", "dp"])
 def test_what_a_map_cannot_be_made_with_is_said(folder: Path, privacy: str) -> None:
     with pytest.raises(SettingsError, match=f"quality_map does not run with privacy={privacy} yet"):
         province(folder, f"privacy={privacy}")
