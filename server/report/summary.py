@@ -27,6 +27,10 @@ def summary(report: Report, language: Language) -> Summary:
     if trained and (between := _transferred(report, words)):
         title = words("title.transfer", task=task, **between)
     lead = _lead(report, words) if trained else [(words("head.about"), words("none_lead"))]
+    vertical = report.more.get("vertical")
+    if isinstance(vertical, dict) and isinstance(scored := vertical.get("scored"), int):
+        title = words("scored", task=task, n=count(scored))
+        lead = [(words("head.about"), words("scored_lead"))]
     return Summary(
         title, _facts(report, words), lead, _figures(report, words), _notices(report, words)
     )
