@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,13 @@ def province(tmp_path_factory: pytest.TempPathFactory) -> Path:
 Make = Callable[..., Job]
 
 
+def explained(page: Path, kind: str) -> set[str]:
+    """Values of an answer that the threat model's row of messages names."""
+    rows = page.read_text(encoding="utf-8").splitlines()
+    (row,) = (line for line in rows if line.startswith(f"| `{kind}` |"))
+    return {"site", "status", *re.findall(r"`(\w+)`", row)}
+
+
 @pytest.fixture
 def make_job(province: Path, tmp_path: Path) -> Make:
     def make(*settings: str) -> Job:
@@ -75,7 +83,9 @@ def asked_round(message: Message) -> int:
     return int(unpack(message.content)[0].get("round", 0))
 
 
-def test_the_parties_reach_the_pooled_model(make_job: Make, province: Path, tmp_path: Path) -> None:
+def test_the_parties_reach_the_pooled_model(
+    make_job: Make, province: Path, root: Path, tmp_path: Path
+) -> None:
     job = make_job("scenario.rounds=12")
     seen: list[tuple[str, dict[str, Any], list[str]]] = []
 
@@ -107,6 +117,9 @@ def test_the_parties_reach_the_pooled_model(make_job: Make, province: Path, tmp_
         if kind in ("query.align", "train.vertical"):
             assert arrays == ["post"]
             assert len(json.dumps(meta)) < 16_000
+        if kind != "query.publish":
+            for page in ("threat-model.md", "threat-model.zh-CN.md"):
+                assert set(meta) <= explained(root / "docs" / page, kind), kind
     feature = [m for kind, m, _ in seen if kind == "train.vertical" and m["site"] != "mooc"]
     assert {frozenset(meta) for meta in feature} == {frozenset({"site", "status"})}
 
