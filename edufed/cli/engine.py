@@ -26,10 +26,22 @@ class Engine:
         threading.Thread(target=self._start, name="ray", daemon=True).start()
 
     def wait(self) -> None:
-        """Return when Ray is up; raise what its start raised."""
+        """Return when Ray is up.
+
+        Raises
+        ------
+        JobError
+            It could not be started, as on a machine that is overloaded or out of memory.
+        """
         self._up.wait()
         if self._failure is not None:
-            raise self._failure
+            from server.federation import JobError
+
+            why = str(self._failure).strip().splitlines() or [type(self._failure).__name__]
+            raise JobError(
+                f"Ray, which runs simulations, did not start: {why[0][:200]};"
+                " try again when the machine is less busy"
+            ) from self._failure
 
     def _start(self) -> None:
         try:
