@@ -56,7 +56,7 @@ SITE = "{name: a, adapter: {region: Wales}}"
     [
         (["task.cutof_day=3"], "unknown setting 'task.cutof_day'; did you mean 'cutoff_day'?"),
         (["+task={colour: red}"], "unknown setting 'task.colour'"),
-        (["data=ould"], "no data=ould; choose one of oulad, province"),
+        (["data=ould"], "no data=ould; choose one of oulad, oulad_to_basic"),
         (["data=oulad"], "setting 'data.path' is required; add data.path=VALUE"),
         (["task.cutoff_day=soon"], "task.cutoff_day: "),
         (["model=logistic", "strategy=fedper"], "choose model=mlp"),
