@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -229,6 +230,17 @@ class Deployed(Launched):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         running.process.wait()
+
+    def await_pull(self) -> None:
+        """Wait until the job has every answer that came: it gets none of a site that is gone."""
+        state = self.folder / "coordinator" / "superlink.db"
+        left = "SELECT count(*) FROM message_res WHERE delivered_at = ''"
+
+        def none_left() -> bool:
+            with contextlib.closing(sqlite3.connect(f"file:{state}?mode=ro", uri=True)) as database:
+                return database.execute(left).fetchone() == (0,)
+
+        wait_until(none_left, 60, "the coordinator's taking of all answers")
 
     def expel(self, name: str) -> None:
         """Have the coordinator know at once that a destroyed site is gone: not in a minute."""

@@ -227,6 +227,7 @@ def test_sites_killed_before_and_after_their_update_drop_out_and_come_back(
     tell(federation, slow, {2: "wait", 3: "wait"})
     # Another when its update is in and that of a third is not: no sum is open yet.
     await_message(federation.running(late), "Send", sent + 2)
+    federation.await_pull()
     federation.destroy(late)
     federation.expel(late)
     tell(federation, slow, {3: "wait"})
