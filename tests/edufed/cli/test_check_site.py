@@ -132,7 +132,7 @@ def test_a_site_that_cannot_train_says_why(tmp_path: Path, results: str, verdict
     ("policy", "why"),
     [
         ("{min_learners: 500}", r"policy\.min_learners is 500"),
-        ("{max_rejected_share: 0.001}", r"3 of \d+ rows were rejected"),
+        ("{max_rejected_share: 0.001}", r"4 of \d+ rows were rejected"),
     ],
 )
 def test_a_site_whose_policy_refuses_is_reported_and_ends_with_1(
