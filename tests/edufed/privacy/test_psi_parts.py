@@ -20,6 +20,7 @@ from edufed.privacy.psi import (
 )
 from edufed.privacy.psi.plan import Mode
 from edufed.privacy.psi.table import TableError, build, look_up, table_size
+from edufed.private_files import IdentityError
 
 SECRET = bytes(range(32))
 
@@ -175,7 +176,7 @@ def test_an_alignment_is_kept_for_its_owner(tmp_path: Path) -> None:
     assert kept.present.tolist() == [True, False, True]
     assert (kept.duplicates, kept.missing, len(kept)) == (1, 3, 3)
     file.chmod(0o644)
-    with pytest.raises(PermissionError):
+    with pytest.raises(IdentityError, match="chmod 600"):
         Alignment.read(file)
 
 
