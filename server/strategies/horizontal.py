@@ -9,7 +9,6 @@ round r + 1.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -30,6 +29,7 @@ from edufed.wire import SUM, WEIGHT, Arrays, prefixed, unprefixed
 from server.aggregation import aggregate, build_strategy, memory, recall
 from server.answers import Evaluation, fault
 from server.checkpoint import Checkpoint
+from server.clock import Clock
 from server.encrypted_summation import EncryptedSum
 from server.exchange import Reply
 from server.federation import Federation
@@ -119,8 +119,7 @@ def run(
         Too few sites answer, at any step.
     """
     job, progress = federation.job, federation.progress
-    phases: list[tuple[str, float]] = []
-    clock = Clock(phases)
+    clock = Clock()
 
     federation.least = least_sites(job, roster)
     connected = federation.connect(expected)
@@ -160,22 +159,9 @@ def run(
         stopped_by=training.stopped_by,
         summaries=scored.total.sums,
         metrics={site: meta["metrics"] for site, meta in scored.metas.items()},
-        phases=phases,
+        phases=clock.phases,
         encrypted=summation.said if isinstance(summation, EncryptedSum) else None,
     )
-
-
-class Clock:
-    """Seconds by phase."""
-
-    def __init__(self, phases: list[tuple[str, float]]) -> None:
-        self.phases, self.last = phases, time.monotonic()
-
-    def lap(self, phase: str) -> None:
-        """Note the seconds since the last phase ended as those of `phase`."""
-        now = time.monotonic()
-        self.phases.append((phase, now - self.last))
-        self.last = now
 
 
 def _sums(summation: Summation, cohorts: list[str], relative: bool) -> Arrays:

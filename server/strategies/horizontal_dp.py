@@ -36,10 +36,11 @@ from edufed.share import Share
 from edufed.wire import SUM, WEIGHT, Arrays, prefixed, unprefixed
 from server.answers import PrivateHello
 from server.checkpoint import Checkpoint
+from server.clock import Clock
 from server.exchange import Reply
 from server.federation import Federation, JobError, TooFewError
 from server.progress import Step
-from server.strategies.horizontal import TRAINING, Clock, Outcome, PrivateFindings, Round
+from server.strategies.horizontal import TRAINING, Outcome, PrivateFindings, Round
 from server.summation import Combined, Summation, build_summation, least_sites, secure_plan
 
 
@@ -51,8 +52,7 @@ def run(
     Parameters and errors are those of `server.strategies.horizontal.run`.
     """
     job, progress = federation.job, federation.progress
-    phases: list[tuple[str, float]] = []
-    clock = Clock(phases)
+    clock = Clock()
 
     federation.least = least_sites(job, roster)
     saved = checkpoint.load(TRAINING)
@@ -93,7 +93,7 @@ def run(
         stopped_by="rounds",
         summaries={"test": summary_from_counts(findings.scores)},
         metrics={site: {} for site in training.scored},
-        phases=phases,
+        phases=clock.phases,
         private=findings,
     )
 

@@ -7,8 +7,7 @@ learners is thus not known here either.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +23,7 @@ from edufed.share import Share
 from edufed.wire import Arrays
 from server.answers import MapHello
 from server.checkpoint import Checkpoint
+from server.clock import Clock
 from server.encrypted_summation import EncryptedSum
 from server.exchange import Exchange
 from server.federation import Federation, JobError
@@ -79,23 +79,22 @@ def run(
         Too few sites answer, or there are too few learners for any figure.
     """
     job, progress = federation.job, federation.progress
-    phases: list[tuple[str, float]] = []
-    lap = _laps(phases)
+    clock = Clock()
 
     federation.least = least_sites(job, roster)
     connected = federation.connect(expected)
-    lap("waiting")
+    clock.lap("waiting")
     checkpoint.forget()
     progress(Step("features", f"{connected} sites read their records"))
     greeted = federation.patiently(
         lambda: federation.greet(form=MapHello, kind="query.quality_hello")
     )
-    lap("features")
+    clock.lap("features")
     hello = {site: reply.meta for site, reply in greeted.items()}
     frame = build_frame(hello)
     summation = build_summation(federation, greeted, roster, checkpoint)
     for _ in range(TRIES):
-        outcome = _ask(federation, summation, hello, frame, phases)
+        outcome = _ask(federation, summation, hello, frame, clock)
         if outcome is not None:
             return outcome
         progress(Step("counting", "a site answered one of the two questions alone; asking again"))
@@ -107,11 +106,11 @@ def _ask(
     summation: Summation,
     hello: Mapping[str, dict[str, Any]],
     frame: Frame,
-    phases: list[tuple[str, float]],
+    clock: Clock,
 ) -> Outcome | None:
     """Ask both questions; None where not the same sites answered them."""
     assert isinstance(federation.job.task, QualityMapSettings)
-    least, progress, lap = federation.job.task.min_cohort, federation.progress, _laps(phases)
+    least, progress = federation.job.task.min_cohort, federation.progress
     nothing: Arrays = {}
     shape = (len(frame.units), frame.width)
     progress(Step("counting", f"learners in {shape[0]} units, {shape[0] * shape[1]} cells"))
@@ -124,7 +123,7 @@ def _ask(
             1,
         )
     )
-    lap("counting")
+    clock.lap("counting")
     counts = np.rint(counted.total.sums["learners"]).astype(np.int64)
     frame = folding(frame, counts, least)
     first = by_counts(frame, counts, least)
@@ -144,7 +143,7 @@ def _ask(
             2,
         )
     )
-    lap("statistics")
+    clock.lap("statistics")
     if summed.metas.keys() != counted.metas.keys():
         return None
     sums = np.zeros((*shape, len(MEASURES), SUMS))
@@ -156,7 +155,7 @@ def _ask(
         sums=sums,
         told=by_sums(frame, counts, sums, first, least),
         exchanges=[counted.cost, summed.cost],
-        phases=phases,
+        phases=clock.phases,
         encrypted=summation.said if isinstance(summation, EncryptedSum) else None,
     )
 
@@ -173,16 +172,3 @@ def build_frame(hello: Mapping[str, Mapping[str, Any]]) -> Frame:
             stages[course] = max(level, stages.get(course, 0))
     terms = {term for meta in hello.values() for term in meta["terms"]}
     return Frame.of(levels, leaves, terms, stages)
-
-
-def _laps(phases: list[tuple[str, float]]) -> Callable[[str], None]:
-    """Return a function that notes the seconds since it was last called."""
-    last = time.monotonic()
-
-    def lap(phase: str) -> None:
-        nonlocal last
-        now = time.monotonic()
-        phases.append((phase, now - last))
-        last = now
-
-    return lap

@@ -8,7 +8,6 @@ equations) side by side, evaluation. Every number that a site sends is a sum ove
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -32,6 +31,7 @@ from edufed.share import Share
 from edufed.wire import SUM, WEIGHT, Arrays, prefixed
 from server.answers import fault
 from server.checkpoint import Checkpoint
+from server.clock import Clock
 from server.exchange import Reply
 from server.federation import Federation, JobError
 from server.progress import Step
@@ -150,22 +150,14 @@ def run(
         Too few sites answer, or they have nothing to learn from together.
     """
     job, progress = federation.job, federation.progress
-    phases: list[tuple[str, float]] = []
-    last = time.monotonic()
-
-    def lap(phase: str) -> None:
-        nonlocal last
-        now = time.monotonic()
-        phases.append((phase, now - last))
-        last = now
-
+    clock = Clock()
     federation.least = least_sites(job, roster)
     connected = federation.connect(expected)
-    lap("waiting")
+    clock.lap("waiting")
     checkpoint.forget()
     progress(Step("features", f"{connected} sites read their records"))
     greeted = federation.patiently(lambda: federation.greet())
-    lap("features")
+    clock.lap("features")
     summation = build_summation(federation, greeted, roster, checkpoint)
     hello = {site: reply.meta for site, reply in greeted.items()}
     catalogues = _agree(federation, hello)
@@ -173,14 +165,14 @@ def run(
     text = f"counts over {len(hello)} sites, {len(catalogues)} courses, {resources:,} resources"
     progress(Step("counts", text))
     counting, agreed, small = _count(federation, summation, catalogues)
-    lap("counts")
+    clock.lap("counts")
     training = _Training(federation, summation, agreed)
     training.run()
-    lap("training")
+    clock.lap("training")
     progress(Step("evaluation", "every model ranks the test learners' resources"))
     models = (*FEDERATED, *ALONE) if job.research else FEDERATED
     scored = training.evaluate(models)
-    lap("evaluation")
+    clock.lap("evaluation")
     return Outcome(
         hello=hello,
         agreed=agreed,
@@ -193,7 +185,7 @@ def run(
         sums=scored.total.sums,
         metrics={site: meta["metrics"] for site, meta in scored.metas.items()},
         small=small,
-        phases=phases,
+        phases=clock.phases,
     )
 
 

@@ -8,7 +8,6 @@ that a target fits.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +24,7 @@ from edufed.transfer.zero_label import empty_summary
 from edufed.wire import SUM, WEIGHT, Arrays, prefixed
 from server.answers import TransferEvaluation, fault
 from server.checkpoint import Checkpoint
+from server.clock import Clock
 from server.exchange import Reply
 from server.federation import Federation
 from server.progress import Step
@@ -118,35 +118,27 @@ def run(
         Too few sites answer, or no site of the target.
     """
     job, progress = federation.job, federation.progress
-    phases: list[tuple[str, float]] = []
+    clock = Clock()
     checkpoint.forget()
     federation.least = least_sites(job, roster)
-    last = time.monotonic()
-
-    def lap(phase: str) -> None:
-        nonlocal last
-        now = time.monotonic()
-        phases.append((phase, now - last))
-        last = now
-
     connected = federation.connect(expected)
-    lap("waiting")
+    clock.lap("waiting")
     progress(Step("features", f"{connected} sites read their records"))
     greeted = federation.patiently(lambda: federation.greet())
-    lap("features")
+    clock.lap("features")
     summation = build_summation(federation, greeted, roster, checkpoint)
     hello = {site: reply.meta for site, reply in greeted.items()}
     models = plan(job, hello)
     progress(Step("statistics", f"moments of {len(CANONICAL)} canonical features"))
     moments = collect_moments(federation, summation)
-    lap("statistics")
+    clock.lap("statistics")
     training = _Training(federation, summation, models)
     training.run()
-    lap("training")
+    clock.lap("training")
     progress(Step("evaluation", f"{len(models)} models at their targets"))
     scores = training.scores()
     results = _evaluate(federation, models, training.weights, scores, moments)
-    lap("evaluation")
+    clock.lap("evaluation")
     return Outcome(
         hello,
         models,
@@ -155,7 +147,7 @@ def run(
         results,
         training.rounds,
         training.stopped_by,
-        phases,
+        clock.phases,
     )
 
 

@@ -10,7 +10,6 @@ its letter, the party's weights stay as they are, and the round is done over by 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -19,6 +18,7 @@ from edufed.config import Job
 from edufed.wire import Arrays, prefixed, unprefixed
 from server.answers import Aligned, Ended, Progressed, VerticalHello, fault
 from server.checkpoint import Checkpoint
+from server.clock import Clock
 from server.exchange import Exchange, Reply
 from server.federation import Federation, JobError, TooFewError
 from server.mail import Mail, fault_of
@@ -61,20 +61,6 @@ class Outcome:
     end: dict[str, Any]  # the label party's last word
     alignment: Round  # cost of the alignment
     phases: list[tuple[str, float]] = field(default_factory=list)
-
-
-class Clock:
-    """Seconds by phase."""
-
-    def __init__(self) -> None:
-        self.phases: list[tuple[str, float]] = []
-        self._last = time.monotonic()
-
-    def lap(self, phase: str) -> None:
-        """End a phase."""
-        now = time.monotonic()
-        self.phases.append((phase, now - self._last))
-        self._last = now
 
 
 def run(

@@ -13,9 +13,10 @@ from typing import Any
 
 from server.answers import Scored, VerticalHello, fault
 from server.checkpoint import Checkpoint
+from server.clock import Clock
 from server.federation import Federation
 from server.progress import Step
-from server.strategies.vertical import Clock, Session, check_roles
+from server.strategies.vertical import Session, check_roles
 
 
 @dataclass
