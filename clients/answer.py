@@ -23,7 +23,7 @@ from clients.steps import StepError
 from clients.store import StoreError
 from edufed.config import Job, SettingsError
 from edufed.config.compose import check_job
-from edufed.config.job import PrivateLearners
+from edufed.config.privacy import PrivateLearners
 from edufed.privacy.ledger import BudgetError, LedgerError
 from edufed.privacy.secagg import RangeError, SecAggError
 from edufed.private_files import IdentityError

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from clients.split import Split, split
-from edufed.config.job import Job, PrivateLearners
+from edufed.config.job import Job
+from edufed.config.privacy import PrivateLearners
 from edufed.features import (
     FeatureMatrix,
     Scaling,

@@ -9,7 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from clients.site import Site
-from edufed.config.job import HeSettings, Job
+from edufed.config.job import Job
+from edufed.config.privacy import HeSettings
 from edufed.privacy.he import HeSite
 from edufed.privacy.he.ckks import check_installed
 from edufed.privacy.secagg import SecAggPlan

@@ -15,7 +15,8 @@ import numpy.typing as npt
 import torch
 
 from clients.training import decayed, train_locally
-from edufed.config.job import Job, LocalTraining
+from edufed.config.job import Job
+from edufed.config.strategy import LocalTraining
 from edufed.models import RiskModel, Weights, build_model, get_weights, set_weights
 from edufed.privacy.attacks.inversion import FloatArray, Gradient, Observe, plain_gradient
 from edufed.privacy.dp.accounting import calibrate

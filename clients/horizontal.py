@@ -28,7 +28,8 @@ from clients.training import (
     train_locally,
     train_to_convergence,
 )
-from edufed.config.job import FedPerSettings, FedProxSettings, Job
+from edufed.config.job import Job
+from edufed.config.strategy import FedPerSettings, FedProxSettings
 from edufed.metrics import metrics_from_summary, score_summary
 from edufed.models import RiskModel, build_model, get_weights, personal_names, set_weights
 from edufed.narrow import narrowed, widened

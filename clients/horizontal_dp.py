@@ -22,7 +22,7 @@ from clients.split import split
 from clients.summation import advert, contribute, secure_plan
 from clients.training import TrainingError, predict_risk
 from edufed.config import Job, SettingsError
-from edufed.config.job import DpFedAvgSettings
+from edufed.config.strategy import DpFedAvgSettings
 from edufed.features import FeatureMatrix
 from edufed.models import get_weights
 from edufed.privacy.dp.budget import Entry

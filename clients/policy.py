@@ -9,8 +9,8 @@ import numpy as np
 
 from clients.store import Store
 from edufed.config import Job
-from edufed.config.job import HeSettings, PrivacySettings, PrivateLearners, SecureSums
 from edufed.config.policy import DAYS, Policy, PrivacyPolicy
+from edufed.config.privacy import HeSettings, PrivacySettings, PrivateLearners, SecureSums
 
 #: Days for which the site remembers the jobs that it took on.
 REMEMBERED_DAYS = 92

@@ -18,7 +18,8 @@ from clients.publish import kept_with
 from clients.site import Site
 from clients.split import split
 from clients.training import predict_logit
-from edufed.config.job import Job, LocalTraining
+from edufed.config.job import Job
+from edufed.config.strategy import LocalTraining
 from edufed.features import FeatureMatrix
 from edufed.models import RiskModel, get_weights
 from edufed.privacy.attacks.advantage import Advantage

@@ -24,8 +24,9 @@ from clients.store import Store
 from clients.summation import advert, contribute
 from data_adapters.base import open_adapter
 from data_adapters.governance import clean
-from edufed.config.job import Job, QualityMapSettings
+from edufed.config.job import Job
 from edufed.config.site import SiteSettings
+from edufed.config.task import QualityMapSettings
 from edufed.quality import travel
 from edufed.quality.frame import GROUPS, LEVELS, Frame
 from edufed.quality.measures import NAMES

@@ -26,7 +26,8 @@ from clients.site import Site
 from clients.split import learn_and_test
 from clients.summation import advert, contribute
 from clients.usage import Used, read
-from edufed.config.job import Job, RecommendSettings
+from edufed.config.job import Job
+from edufed.config.task import RecommendSettings
 from edufed.private_files import read_private, write_private
 from edufed.ranking import poisson_weights
 from edufed.recommend.agreed import Course, catalogue_of, from_message

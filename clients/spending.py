@@ -18,7 +18,8 @@ import numpy as np
 
 from clients.policy import PolicyRefusalError
 from clients.site import Site
-from edufed.config.job import Job, SimulationSettings
+from edufed.config.federation import SimulationSettings
+from edufed.config.job import Job
 from edufed.config.site import SiteSettings
 from edufed.privacy.composition import epsilon, steps_of
 from edufed.privacy.dp.budget import Entry, JobBudget

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from edufed.config.job import Job, SplitSettings
+from edufed.config.data import SplitSettings
+from edufed.config.job import Job
 from edufed.features import FeatureMatrix
 from edufed.records import DataError
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from clients import encrypted_summation
 from clients.site import Site
-from edufed.config.job import HeSettings, Job, SecureSums
+from edufed.config.job import Job
+from edufed.config.privacy import HeSettings, SecureSums
 from edufed.privacy.secagg import SecAggPlan, SecAggSite
 from edufed.private_files import read_private, write_private
 from edufed.share import Share, to_arrays, to_vector

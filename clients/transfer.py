@@ -23,7 +23,8 @@ from scipy.special import expit
 from clients.canonical import Domain, domain
 from clients.site import Site
 from clients.summation import advert, contribute
-from edufed.config.job import Job, TransferSettings
+from edufed.config.job import Job
+from edufed.config.scenario import TransferSettings
 from edufed.features.canonical import canonical_design
 from edufed.metrics import Metrics, metrics_from_summary, score_summary
 from edufed.records import CANONICAL

@@ -20,7 +20,9 @@ from clients.canonical import domain
 from clients.site import Site
 from clients.summation import contribute
 from clients.transfer import hello as hello
-from edufed.config.job import FedMDSettings, FedProtoSettings, Job, MlpSettings, NeuralTransfer
+from edufed.config.job import Job
+from edufed.config.model import MlpSettings
+from edufed.config.strategy import FedMDSettings, FedProtoSettings, NeuralTransfer
 from edufed.metrics import Metrics, metrics_from_summary, score_summary
 from edufed.share import Share
 from edufed.transfer import neural

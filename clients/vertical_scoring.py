@@ -25,7 +25,8 @@ from clients.platform import identifiers
 from clients.predict import write_predictions
 from clients.site import Learners, Site
 from clients.steps import StepError, forget_steps
-from edufed.config.job import Job, VerticalSettings
+from edufed.config.job import Job
+from edufed.config.scenario import VerticalSettings
 from edufed.features import FeatureMatrix
 from edufed.privacy.psi import Alignment
 from edufed.vertical.sums import add_up, masked

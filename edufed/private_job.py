@@ -9,13 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-from edufed.config.job import (
-    DpFedAvgSettings,
-    DpSettings,
-    Job,
-    PrivateLearners,
-    SecAggDpSettings,
-)
+from edufed.config.job import Job
+from edufed.config.privacy import DpSettings, PrivateLearners, SecAggDpSettings
+from edufed.config.strategy import DpFedAvgSettings
 from edufed.privacy.composition import Charge
 from edufed.privacy.dp.accounting import Part
 from edufed.privacy.dp.budget import Entry, JobBudget, Kind, horizontal_parts

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from edufed.config.errors import Settings
-from edufed.config.job import ModelSettings
+from edufed.config.model import ModelSettings
 from edufed.model_card import write_cards
 from edufed.model_folder import TENSORS, above, below, read_manifest, read_tensors, write_model
 from edufed.models import RiskModel, Weights, build_model, set_weights

@@ -9,7 +9,7 @@ import numpy as np
 from flwr.app import Array, ArrayRecord, Message, MetricRecord, RecordDict
 from flwr.serverapp.strategy import FedAdam, FedAvg, FedMedian, FedProx, FedTrimmedAvg, Krum
 
-from edufed.config.job import (
+from edufed.config.strategy import (
     FedAdamSettings,
     FedMedianSettings,
     FedProxSettings,

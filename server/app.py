@@ -18,7 +18,7 @@ from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
 from edufed.config import Job, job_from_run_config, simulated_sites
-from edufed.config.job import DeploymentSettings
+from edufed.config.federation import DeploymentSettings
 from edufed.identity import load_roster
 from edufed.privacy.simulated import simulated_roster
 from server.checkpoint import Checkpoint

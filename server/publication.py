@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 import edufed
-from edufed.config.job import FedPerSettings
+from edufed.config.strategy import FedPerSettings
 from edufed.features import FEATURE_VERSION, FEATURES, design_names
 from edufed.models import build_model, personal_names
 from edufed.published import Description, PublishedModel, SiteScore, save_published

@@ -14,7 +14,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from edufed.config import Job
-from edufed.config.job import Averaging, HeSettings, SecureSums
+from edufed.config.privacy import HeSettings, SecureSums
+from edufed.config.strategy import Averaging
 from edufed.privacy.secagg import SecAggError, SecAggPlan, SecAggSum
 from edufed.share import Share, combined_from_vector, from_arrays, layout
 from edufed.wire import Arrays, as_array

@@ -19,7 +19,8 @@ from edufed.cli.show import showing
 from edufed.cli.site_report import Section, as_markdown, print_report, write_files
 from edufed.config import Job, SettingsError, compose_job, load_site
 from edufed.config.errors import one_line
-from edufed.config.job import LocalTraining, PrivateLearners
+from edufed.config.privacy import PrivateLearners
+from edufed.config.strategy import LocalTraining
 from edufed.features import FEATURES
 from edufed.privacy.attacks.advantage import Advantage
 from edufed.published import Description, load_published

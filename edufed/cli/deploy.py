@@ -12,7 +12,7 @@ from edufed.cli.show import print_results
 from edufed.cli.submit import fetch, follow, stop_earlier, submit
 from edufed.config import Job, SettingsError
 from edufed.config.compose import check_job
-from edufed.config.job import DeploymentSettings
+from edufed.config.federation import DeploymentSettings
 from edufed.deployment import CoordinatorSettings, load_coordinator
 from edufed.private_files import private_folder, write_private
 from server.app import FAILED, LINE

@@ -7,7 +7,7 @@ import os
 import threading
 
 from edufed.config import Job
-from edufed.config.job import SimulationSettings
+from edufed.config.federation import SimulationSettings
 
 
 class Engine:

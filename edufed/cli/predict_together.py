@@ -11,7 +11,8 @@ from edufed.cli.arguments import keywords
 from edufed.cli.run import carry_out_here
 from edufed.config import Job, SettingsError
 from edufed.config.compose import check_job, named
-from edufed.config.job import DeploymentSettings, VerticalSettings
+from edufed.config.federation import DeploymentSettings
+from edufed.config.scenario import VerticalSettings
 
 
 def command(arguments: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from edufed.cli.arguments import keywords
 from edufed.cli.engine import Engine
 from edufed.config import Job, SettingsError, compose_job, simulated_sites
-from edufed.config.job import DeploymentSettings
+from edufed.config.federation import DeploymentSettings
 
 
 def run(overrides: Sequence[str]) -> None:

@@ -13,7 +13,7 @@ from flwr.simulation import run_simulation
 from clients.app import app as client_app
 from edufed.cli.engine import Engine
 from edufed.config import Job, simulated_sites
-from edufed.config.job import SimulationSettings
+from edufed.config.federation import SimulationSettings
 from edufed.privacy.simulated import simulated_roster
 from server.app import Finished, run_job
 from server.progress import Progress

@@ -20,7 +20,8 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from pydantic import ValidationError
 
 from edufed.config.errors import SettingsError, one_line, unknown_key
-from edufed.config.job import Job, SimulationSettings
+from edufed.config.federation import SimulationSettings
+from edufed.config.job import Job
 
 #: Beside the packages, in a checkout, an installed wheel and a Flower App Bundle alike.
 FOLDER = Path(__file__).resolve().parents[2] / "conf"

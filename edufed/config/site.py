@@ -8,15 +8,12 @@ from typing import Annotated, Any
 import yaml
 from pydantic import Field, ValidationError
 
+from edufed.config.data import DomainSettings
 from edufed.config.errors import Settings, SettingsError, one_line
-from edufed.config.job import (
-    DomainSettings,
-    Job,
-    SimulationSettings,
-    TransferSettings,
-    VerticalSettings,
-)
+from edufed.config.federation import SimulationSettings
+from edufed.config.job import Job
 from edufed.config.policy import Policy
+from edufed.config.scenario import TransferSettings, VerticalSettings
 
 #: Sites that come with EduFed, as examples and for simulated domains.
 CONF_SITES = Path(__file__).resolve().parents[2] / "conf" / "site"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edufed.config.job import RecommendSettings
+from edufed.config.task import RecommendSettings
 from edufed.recommend.counts import BEGUN_DAYS, USED_DAYS, Counts
 from edufed.recommend.factors import learner_vectors
 from edufed.recommend.features import FEATURES, features

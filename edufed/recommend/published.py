@@ -17,7 +17,7 @@ import numpy as np
 from pydantic import Field
 
 from edufed.config.errors import Settings
-from edufed.config.job import RecommendSettings
+from edufed.config.task import RecommendSettings
 from edufed.model_card import write_cards
 from edufed.model_folder import (
     JSON,

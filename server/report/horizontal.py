@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edufed.config import Job
-from edufed.config.job import SecureSums
+from edufed.config.privacy import SecureSums
 from edufed.metrics import Metrics, calibration_curve, caseload_curve, metrics_from_summary
 from edufed.wire import Arrays
 from server.federation import Federation

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from edufed.config.job import QualityMapSettings, SecAggSettings
+from edufed.config.privacy import SecAggSettings
+from edufed.config.task import QualityMapSettings
 from edufed.quality.estimates import (
     Standing,
     changes,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from edufed.config.job import SecAggSettings
+from edufed.config.privacy import SecAggSettings
 from edufed.ranking import coverage, interval, novelty
 from edufed.recommend.models import ALONE, BASELINE
 from server.federation import Federation

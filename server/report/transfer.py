@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from edufed.config import Job
-from edufed.config.job import SecAggSettings
+from edufed.config.privacy import SecAggSettings
 from edufed.metrics import metrics_from_summary
 from server.federation import Federation
 from server.report.contract import Report

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from edufed.config.job import NeuralTransfer
+from edufed.config.strategy import NeuralTransfer
 from server.federation import Federation, JobError
 from server.report.contract import Report
 from server.report.horizontal import job_part

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edufed.config import Job
-from edufed.config.job import FedPerSettings
+from edufed.config.strategy import FedPerSettings
 from edufed.features import FEATURES, design_names
 from edufed.features.cohort import BINS
 from edufed.metrics import BINS as METRIC_BINS

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from edufed.config import Job
-from edufed.config.job import DpSgdSettings
+from edufed.config.strategy import DpSgdSettings
 from edufed.features import FEATURES, design_names
 from edufed.models import build_model, get_weights
 from edufed.privacy.dp.budget import JobBudget

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edufed.config.job import QualityMapSettings
+from edufed.config.task import QualityMapSettings
 from edufed.quality import travel
 from edufed.quality.frame import LEVELS, UNKNOWN, Frame
 from edufed.quality.measures import MEASURES, SUMS

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, Field
 
 from edufed.config import Job
-from edufed.config.job import RecommendSettings
+from edufed.config.task import RecommendSettings
 from edufed.recommend.agreed import Course, describe, to_message
 from edufed.recommend.counts import courses, flat_like
 from edufed.recommend.evaluation import sums_like

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from edufed.config import Job
-from edufed.config.job import FedMDSettings, FedProtoSettings, NeuralTransfer
+from edufed.config.strategy import FedMDSettings, FedProtoSettings, NeuralTransfer
 from edufed.share import Share
 from edufed.transfer import neural
 from edufed.wire import SUM, WEIGHT, Arrays, prefixed

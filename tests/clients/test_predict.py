@@ -11,7 +11,7 @@ import pytest
 from clients.calibration import Calibration
 from clients.predict import predict, scoring_design, write_predictions
 from clients.training import predict_risk, train_locally
-from edufed.config.job import LogisticSettings
+from edufed.config.model import LogisticSettings
 from edufed.features import (
     FEATURE_VERSION,
     FEATURES,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from edufed.config.job import MlpSettings
+from edufed.config.model import MlpSettings
 from edufed.models import build_model, get_weights, personal_names
 from edufed.published import (
     Description,

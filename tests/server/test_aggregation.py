@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edufed.config import compose_job
-from edufed.config.job import StrategySettings
+from edufed.config.strategy import StrategySettings
 from server.aggregation import aggregate, beyond, build_strategy
 
 CURRENT = {"w": np.zeros((2, 2), np.float32), "b": np.zeros(1, np.float32)}

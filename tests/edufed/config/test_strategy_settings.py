@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edufed.config import SettingsError, compose_job
-from edufed.config.job import FedTrimmedAvgSettings, RobustSettings
+from edufed.config.strategy import FedTrimmedAvgSettings, RobustSettings
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,55 @@
+"""What a job is for: conf/task."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from edufed.config.errors import Settings
+from edufed.config.numbers import Share
+
+MapLevel = Literal["region", "district", "school", "class"]
+
+
+class EarlyWarningSettings(Settings):
+    """Warn of learners who will not pass, from what is known on the cutoff day."""
+
+    name: Literal["early_warning"]
+    cutoff_day: float
+    validation_share: Share  # of the training learners, for convergence and calibration
+    relative: bool  # add each feature's rank within the learner's course cohort
+    min_cohort: PositiveInt  # a smaller cohort gives no ranks
+    absent_days: PositiveFloat  # the transparent rule to beat: no visit for this many days
+
+
+class QualityMapSettings(Settings):
+    """Map how learners fare from class to province; nothing is trained."""
+
+    name: Literal["quality_map"]
+    levels: list[MapLevel]  # those that no site's data have are left out
+    min_cohort: Annotated[int, Field(ge=2)]  # a figure of fewer learners is not published
+    older_from: PositiveInt  # age parity: those of bands from this age on, over the younger ones
+
+
+class RecommendSettings(Settings):
+    """Recommend each learner the resources of a course that they are likely to use next."""
+
+    name: Literal["recommend"]
+    cutoff_day: float
+    horizon_days: PositiveFloat  # foretold: what is used for the first time within so many days
+    top: PositiveInt  # resources in a learner's list
+    min_cohort: PositiveInt  # a course of fewer learners, over all sites, takes no part
+    max_resources: PositiveInt  # of a course; what sites send grows with the square of it
+    ease_l2: PositiveFloat  # penalty of EASE (Steck 2019)
+    ranker_l2: PositiveFloat  # penalty of the ranker, on the mean log likelihood
+    rank: PositiveInt  # length of the vectors of the matrix factorisation
+    alpha: PositiveFloat  # how much more a use says than its absence (Hu et al. 2008)
+    factor_l2: PositiveFloat
+    factor_rounds: PositiveInt
+    replicates: PositiveInt  # of the bootstrap behind the intervals
+
+
+TaskSettings = Annotated[
+    EarlyWarningSettings | QualityMapSettings | RecommendSettings, Field(discriminator="name")
+]

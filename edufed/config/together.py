@@ -1,0 +1,133 @@
+"""Which choices of a job's groups go together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edufed.config.privacy import PrivateLearners
+from edufed.config.scenario import TransferSettings, VerticalSettings
+from edufed.config.strategy import (
+    ExactSettings,
+    NeuralTransfer,
+    NewtonSettings,
+    RobustSettings,
+)
+from edufed.config.task import EarlyWarningSettings, QualityMapSettings, RecommendSettings
+
+if TYPE_CHECKING:
+    from edufed.config.job import Job
+
+#: Differential privacy needs training that clips and adds noise: privacy -> strategy.
+PRIVATE_STRATEGIES = {"dp": "dp_fedavg", "secagg_dp": "dp_sgd"}
+
+
+def check_together(job: Job) -> None:
+    """Check that the groups of a job's settings go together.
+
+    Raises
+    ------
+    ValueError
+        They do not; one line says what to choose instead.
+    """
+    if job.strategy.name == "fedper" and job.model.name == "logistic":
+        raise ValueError(
+            "strategy=fedper keeps the last layer at the site, and model=logistic has no other;"
+            " choose model=mlp"
+        )
+    if isinstance(job.strategy, RobustSettings):
+        _withstands(job, job.strategy)
+    vertical = isinstance(job.scenario, VerticalSettings)
+    if isinstance(job.strategy, ExactSettings) != vertical:
+        raise ValueError("scenario=vertical and strategy=exact go together, neither alone")
+    if vertical:
+        _is_vertical(job)
+    transfer = isinstance(job.scenario, TransferSettings)
+    if isinstance(job.strategy, NewtonSettings | NeuralTransfer) != transfer:
+        raise ValueError(
+            f"scenario={job.scenario.name} does not go with strategy={job.strategy.name};"
+            " scenario=transfer takes strategy=newton, lgfedavg, fedproto or fedmd"
+        )
+    if transfer:
+        _is_transfer(job)
+    if isinstance(job.task, RecommendSettings):
+        _recommends(job)
+    if isinstance(job.task, QualityMapSettings):
+        _maps(job)
+    _trains_privately(job)
+
+
+def _maps(job: Job) -> None:
+    if job.scenario.name != "horizontal":
+        raise ValueError("task=quality_map adds up sites' sums; choose scenario=horizontal")
+    if isinstance(job.privacy, PrivateLearners):
+        raise ValueError(
+            f"task=quality_map does not run with privacy={job.privacy.name} yet;"
+            " choose privacy=secagg"
+        )
+
+
+def _recommends(job: Job) -> None:
+    if job.scenario.name != "horizontal":
+        raise ValueError("task=recommend adds up what sites count; choose scenario=horizontal")
+    if job.privacy.name not in ("none", "secagg"):
+        raise ValueError(
+            f"task=recommend does not run with privacy={job.privacy.name} yet;"
+            " choose privacy=secagg"
+        )
+
+
+def _is_transfer(job: Job) -> None:
+    names = [domain.name for domain in job.data.domains]
+    if len(names) < 2 or job.data.target not in names:
+        raise ValueError(
+            "scenario=transfer needs data.domains, two or more, and data.target, one of them;"
+            " choose data=oulad_to_polytechnic, oulad_to_basic or province"
+        )
+    if job.privacy.name not in ("none", "secagg"):
+        raise ValueError("scenario=transfer adds up under privacy=secagg or none; choose one")
+    needed = "logistic" if isinstance(job.strategy, NewtonSettings) else "mlp"
+    if job.model.name != needed:
+        raise ValueError(f"strategy={job.strategy.name} needs model={needed}")
+
+
+def _is_vertical(job: Job) -> None:
+    if job.data.label_party is None:
+        raise ValueError(
+            "scenario=vertical needs data.label_party, the name of the site with the targets"
+        )
+    if job.model.name != "logistic":
+        raise ValueError("scenario=vertical with strategy=exact needs model=logistic")
+    if job.privacy.name != "secagg":
+        raise ValueError(
+            "scenario=vertical masks what feature parties send in any case: leave privacy out,"
+            " or choose privacy=secagg"
+        )
+
+
+def _trains_privately(job: Job) -> None:
+    privacy, strategy = job.privacy.name, job.strategy.name
+    needed = PRIVATE_STRATEGIES.get(privacy)
+    if needed is not None and strategy != needed:
+        raise ValueError(
+            f"privacy={privacy} trains by strategy={needed}, not {strategy};"
+            " leave strategy= out, and model= and strategy.* at their defaults to begin with"
+        )
+    if needed is not None and not isinstance(job.task, EarlyWarningSettings):
+        raise ValueError(f"privacy={privacy} is for task=early_warning, not {job.task.name}")
+    if needed is None and strategy in PRIVATE_STRATEGIES.values():
+        fitting = next(p for p, s in PRIVATE_STRATEGIES.items() if s == strategy)
+        raise ValueError(f"strategy={strategy} is for privacy={fitting}, not {privacy}")
+
+
+def _withstands(job: Job, strategy: RobustSettings) -> None:
+    name = job.strategy.name
+    if job.privacy.name != "none":
+        raise ValueError(
+            f"strategy={name} compares single updates, which privacy={job.privacy.name} hides;"
+            " choose privacy=none, or another strategy with strategy.max_update_norm"
+        )
+    if job.scenario.min_sites < strategy.least_sites:
+        raise ValueError(
+            f"strategy={name} as set withstands nothing below {strategy.least_sites} sites;"
+            f" set scenario.min_sites={strategy.least_sites}"
+        )
