@@ -18,7 +18,7 @@ from edufed.wire import Arrays, as_array
 from server.checkpoint import Checkpoint
 from server.exchange import Exchange, Reply
 from server.federation import Federation, JobError
-from server.summation import ADVERT, REQUEST, Check, Combined, secure_plan, taken
+from server.summation import REQUEST, Check, Combined, secure_plan, taken, usable_adverts
 
 #: Name of the checkpoint of encrypted sums.
 HE = "he"
@@ -77,7 +77,7 @@ class EncryptedSum:
                 self.fraction, self.spent = meta["fraction"], Spent(**meta["spent"])
                 self.protocol = HeSum.load(plan, arrays["state"].tobytes())
                 return
-            adverts = self._adverts(plan, greeted)
+            adverts = usable_adverts(federation, HeSum(plan).add_advert, greeted)
             self.protocol = federation.patiently(lambda: self._set_up(plan, adverts))
             self._keep()
         except SecAggError as error:
@@ -94,17 +94,6 @@ class EncryptedSum:
             "largest_error_of_a_sum": error(sites, self.fraction),
             **asdict(self.spent),
         }
-
-    def _adverts(self, plan: SecAggPlan, greeted: Mapping[str, Reply]) -> list[bytes]:
-        """Return the sites' keys; a site whose key cannot be used is left out, named."""
-        adverts, trial = [], HeSum(plan)
-        for site, reply in greeted.items():
-            problem = taken(trial.add_advert, reply, ADVERT)
-            if problem is None:
-                adverts.append(reply.arrays[ADVERT].tobytes())
-            else:
-                self.federation.leave_out(site, problem)
-        return adverts
 
     def _set_up(self, plan: SecAggPlan, adverts: list[bytes]) -> HeSum:
         """Relay all keys, and take the encryption key; a site lost meanwhile is left out."""

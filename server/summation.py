@@ -212,23 +212,12 @@ class SecureSum:
             if saved is not None:
                 self.protocol = SecAggSum.load(plan, saved[1]["state"].tobytes())
                 return
-            adverts = self._adverts(plan, greeted)
+            adverts = usable_adverts(federation, SecAggSum(plan).add_advert, greeted)
             # A site that was away for its keys may be there when all are asked again.
             self.protocol = federation.patiently(lambda: self._set_up(plan, adverts))
             self._keep()
         except SecAggError as error:
             raise JobError(f"secure aggregation: {error}") from None
-
-    def _adverts(self, plan: SecAggPlan, greeted: Mapping[str, Reply]) -> list[bytes]:
-        """Return the sites' keys; a site whose key cannot be used is left out, named."""
-        adverts, trial = [], SecAggSum(plan)
-        for site, reply in greeted.items():
-            problem = taken(trial.add_advert, reply, ADVERT)
-            if problem is None:
-                adverts.append(reply.arrays[ADVERT].tobytes())
-            else:
-                self.federation.leave_out(site, problem)
-        return adverts
 
     def _set_up(self, plan: SecAggPlan, adverts: list[bytes]) -> SecAggSum:
         """Relay all keys and take the sealed shares; a site lost meanwhile is left out."""
@@ -316,6 +305,29 @@ def taken(take: Callable[[bytes], object], reply: Reply, name: str) -> str | Non
     except SecAggError as error:
         return str(error)
     return None
+
+
+def usable_adverts(
+    federation: Federation, add: Callable[[bytes], object], greeted: Mapping[str, Reply]
+) -> list[bytes]:
+    """Return the sites' keys that a protocol takes; a site with another is left out, named.
+
+    Parameters
+    ----------
+    federation : Federation
+    add : callable
+        Takes a key, or raises `SecAggError`; of a protocol that is then thrown away.
+    greeted : mapping of str to Reply
+        Each site's answer to the first question.
+    """
+    adverts = []
+    for site, reply in greeted.items():
+        problem = taken(add, reply, ADVERT)
+        if problem is None:
+            adverts.append(reply.arrays[ADVERT].tobytes())
+        else:
+            federation.leave_out(site, problem)
+    return adverts
 
 
 def _mean(shares: list[Share]) -> Share:

@@ -14,7 +14,7 @@ from edufed.metrics import Metrics, calibration_curve, caseload_curve, metrics_f
 from edufed.wire import Arrays
 from server.federation import Federation
 from server.report.contract import Report
-from server.report.parts import SCORES, delta_of, job_part, points
+from server.report.parts import SCORES, cost_part, course_part, delta_of, job_part, points
 from server.report.private import dp_part, ledger_part
 from server.strategies.horizontal import Outcome
 
@@ -89,24 +89,19 @@ def build_report(
             "rounds": [
                 {
                     "round": r.number,
-                    "seconds": r.seconds,
-                    "bytes_up": r.bytes_up,
-                    "bytes_down": r.bytes_down,
-                    "messages": r.messages,
+                    **cost_part(r),
                     "metrics": {"loss": r.loss, "roc_auc": r.roc_auc},
                 }
                 for r in outcome.rounds
             ],
-            "totals": {
-                "rounds": len(outcome.rounds),
-                "messages": federation.totals.messages,
-                "bytes_up": federation.totals.bytes_up,
-                "bytes_down": federation.totals.bytes_down,
-                "seconds": seconds,
-                "seconds_features": dict(outcome.phases).get("features"),
-                "stopped_by": outcome.stopped_by,
-                "best_round": outcome.best_round,
-            },
+            **course_part(
+                federation,
+                seconds,
+                outcome.phases,
+                len(outcome.rounds),
+                stopped_by=outcome.stopped_by,
+                best_round=outcome.best_round,
+            ),
             "privacy": _privacy(job, outcome, exact is not None),
             "quality": [
                 meta["quality"] for meta in outcome.hello.values() if outcome.private is None
@@ -116,9 +111,6 @@ def build_report(
             ),
             "baselines": {"rule": _rule(job, summaries.get("rule"))},
             "curves": _curves(summaries, pooled),
-            "phases": [{"phase": name, "seconds": lap} for name, lap in outcome.phases],
-            "exclusions": federation.exclusions,
-            "refusals": federation.refusals,
             "warnings": _warnings(outcome),
         }
     )

@@ -2,12 +2,83 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from edufed.config import Job
+from server.federation import Federation
 
 SCORES = ("roc_auc", "pr_auc", "brier", "ece", "precision_at_10", "recall_at_10")
+
+
+class Cost(Protocol):
+    """What an exchange, or several, took."""
+
+    @property
+    def seconds(self) -> float:
+        """From the first question to the last answer."""
+        ...
+
+    @property
+    def messages(self) -> int:
+        """Both ways."""
+        ...
+
+    @property
+    def bytes_up(self) -> int:
+        """From the sites."""
+        ...
+
+    @property
+    def bytes_down(self) -> int:
+        """To the sites."""
+        ...
+
+
+def cost_part(cost: Cost) -> dict[str, Any]:
+    """Say what an exchange, or several, took."""
+    return {
+        "seconds": cost.seconds,
+        "bytes_up": cost.bytes_up,
+        "bytes_down": cost.bytes_down,
+        "messages": cost.messages,
+    }
+
+
+def course_part(
+    federation: Federation,
+    seconds: float,
+    phases: Sequence[tuple[str, float]],
+    rounds: int,
+    **totals: Any,
+) -> dict[str, Any]:
+    """Say how the job went: totals, seconds by phase, and who was left out or refused.
+
+    Parameters
+    ----------
+    federation : Federation
+    seconds : float
+        Of the whole job.
+    phases : sequence of (str, float)
+    rounds : int
+    **totals
+        What else is said of the whole, such as `stopped_by`.
+    """
+    by_phase = dict(phases)
+    return {
+        "totals": {
+            "rounds": rounds,
+            "messages": federation.totals.messages,
+            "bytes_up": federation.totals.bytes_up,
+            "bytes_down": federation.totals.bytes_down,
+            "seconds": seconds,
+            "seconds_features": by_phase.get("features"),
+            **totals,
+        },
+        "phases": [{"phase": name, "seconds": lap} for name, lap in phases],
+        "exclusions": federation.exclusions,
+        "refusals": federation.refusals,
+    }
 
 
 def job_part(job: Job) -> dict[str, Any]:

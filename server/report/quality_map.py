@@ -23,6 +23,7 @@ from edufed.quality.frame import FOLD_INTO, GROUPS, UNKNOWN
 from edufed.quality.measures import MEASURES, NAMES
 from server.federation import Federation
 from server.report.contract import Report
+from server.report.parts import cost_part, course_part
 from server.strategies.quality_map import Outcome
 
 
@@ -58,26 +59,13 @@ def build_map_report(
             "rounds": [
                 {
                     "round": number,
-                    "seconds": cost.seconds,
-                    "bytes_up": cost.bytes_up,
-                    "bytes_down": cost.bytes_down,
-                    "messages": cost.messages,
+                    **cost_part(cost),
                 }
                 for number, cost in enumerate(outcome.exchanges, start=1)
             ],
-            "totals": {
-                "rounds": len(outcome.exchanges),
-                "messages": federation.totals.messages,
-                "bytes_up": federation.totals.bytes_up,
-                "bytes_down": federation.totals.bytes_down,
-                "seconds": seconds,
-                "seconds_features": dict(outcome.phases).get("features"),
-            },
+            **course_part(federation, seconds, outcome.phases, len(outcome.exchanges)),
             "privacy": {"secagg": secagg, "he": outcome.encrypted, "ledger": []},
             "quality": [meta["quality"] for meta in outcome.hello.values()],
-            "phases": [{"phase": name, "seconds": lap} for name, lap in outcome.phases],
-            "exclusions": federation.exclusions,
-            "refusals": federation.refusals,
             "quality_map": section(outcome, job.task.min_cohort),
         }
     )

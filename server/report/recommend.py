@@ -12,6 +12,7 @@ from edufed.ranking import coverage, interval, novelty
 from edufed.recommend.models import ALONE, BASELINE
 from server.federation import Federation
 from server.report.contract import Report
+from server.report.parts import cost_part, course_part
 from server.strategies.recommend import Outcome, Round
 
 
@@ -65,16 +66,14 @@ def build_report(
             "delta": None,
             "sites": sites,
             "rounds": [_round(entry) for entry in outcome.rounds],
-            "totals": {
-                "rounds": len(outcome.rounds),
-                "messages": federation.totals.messages,
-                "bytes_up": federation.totals.bytes_up,
-                "bytes_down": federation.totals.bytes_down,
-                "seconds": seconds,
-                "seconds_features": dict(outcome.phases).get("features"),
-                "stopped_by": "optimum" if outcome.converged else "rounds",
-                "best_round": None,
-            },
+            **course_part(
+                federation,
+                seconds,
+                outcome.phases,
+                len(outcome.rounds),
+                stopped_by="optimum" if outcome.converged else "rounds",
+                best_round=None,
+            ),
             "privacy": {"secagg": secagg, "he": None, "dp": None, "ledger": []},
             "quality": [meta["quality"] for meta in outcome.hello.values()],
             "worst_site": (
@@ -84,9 +83,6 @@ def build_report(
             ),
             "baselines": None,
             "curves": None,
-            "phases": [{"phase": name, "seconds": lap} for name, lap in outcome.phases],
-            "exclusions": federation.exclusions,
-            "refusals": federation.refusals,
             "warnings": _warnings(outcome),
             "recommend": {
                 "table": table,
@@ -108,10 +104,7 @@ def build_report(
 def _round(entry: Round) -> dict[str, Any]:
     return {
         "round": entry.number,
-        "seconds": entry.seconds,
-        "bytes_up": entry.bytes_up,
-        "bytes_down": entry.bytes_down,
-        "messages": entry.messages,
+        **cost_part(entry),
         "metrics": {"loss": None, "roc_auc": None, "training_loss": entry.loss},
     }
 

@@ -9,7 +9,7 @@ from edufed.config.privacy import SecAggSettings
 from edufed.metrics import metrics_from_summary
 from server.federation import Federation
 from server.report.contract import Report
-from server.report.horizontal import job_part
+from server.report.parts import cost_part, course_part, job_part
 from server.strategies.transfer import Model, Outcome
 
 
@@ -49,29 +49,21 @@ def common(federation: Federation, outcome: Any, seconds: float) -> dict[str, An
         "rounds": [
             {
                 "round": r.number,
-                "seconds": r.seconds,
-                "bytes_up": r.bytes_up,
-                "bytes_down": r.bytes_down,
-                "messages": r.messages,
+                **cost_part(r),
                 "metrics": {"loss": r.loss, "roc_auc": None},
             }
             for r in outcome.rounds
         ],
-        "totals": {
-            "rounds": len(outcome.rounds),
-            "messages": federation.totals.messages,
-            "bytes_up": federation.totals.bytes_up,
-            "bytes_down": federation.totals.bytes_down,
-            "seconds": seconds,
-            "seconds_features": dict(outcome.phases).get("features"),
-            "stopped_by": outcome.stopped_by,
-            "best_round": len(outcome.rounds),
-        },
+        **course_part(
+            federation,
+            seconds,
+            outcome.phases,
+            len(outcome.rounds),
+            stopped_by=outcome.stopped_by,
+            best_round=len(outcome.rounds),
+        ),
         "privacy": privacy_part(federation.job),
         "quality": [meta["quality"] for meta in outcome.hello.values()],
-        "phases": [{"phase": name, "seconds": lap} for name, lap in outcome.phases],
-        "exclusions": federation.exclusions,
-        "refusals": federation.refusals,
     }
 
 

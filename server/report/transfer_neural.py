@@ -7,7 +7,7 @@ from typing import Any
 from edufed.config.strategy import NeuralTransfer
 from server.federation import Federation, JobError
 from server.report.contract import Report
-from server.report.horizontal import job_part
+from server.report.parts import job_part
 from server.report.transfer import common
 from server.strategies.transfer_neural import Outcome
 

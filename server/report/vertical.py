@@ -8,7 +8,7 @@ from typing import Any
 from edufed.metrics import calibration_curve, caseload_curve
 from server.federation import Federation
 from server.report.contract import Report
-from server.report.parts import delta_of, job_part, points
+from server.report.parts import cost_part, course_part, delta_of, job_part, points
 from server.strategies.vertical import Outcome
 from server.strategies.vertical_scoring import Scoring
 
@@ -51,24 +51,19 @@ def build_report(
             "rounds": [
                 {
                     "round": r.number,
-                    "seconds": r.seconds,
-                    "bytes_up": r.bytes_up,
-                    "bytes_down": r.bytes_down,
-                    "messages": r.messages,
+                    **cost_part(r),
                     "metrics": {"loss": r.loss, "roc_auc": r.roc_auc},
                 }
                 for r in outcome.rounds
             ],
-            "totals": {
-                "rounds": len(outcome.rounds),
-                "messages": federation.totals.messages,
-                "bytes_up": federation.totals.bytes_up,
-                "bytes_down": federation.totals.bytes_down,
-                "seconds": seconds,
-                "seconds_features": dict(outcome.phases).get("features"),
-                "stopped_by": outcome.end["stopped_by"],
-                "best_round": stepped[-1].number if stepped else None,
-            },
+            **course_part(
+                federation,
+                seconds,
+                outcome.phases,
+                len(outcome.rounds),
+                stopped_by=outcome.end["stopped_by"],
+                best_round=stepped[-1].number if stepped else None,
+            ),
             "privacy": {
                 "secagg": {
                     "threshold": None,
@@ -82,18 +77,12 @@ def build_report(
             "worst_site": None,
             "baselines": None,
             "curves": _curves(outcome, together),
-            "phases": [{"phase": name, "seconds": lap} for name, lap in outcome.phases],
-            "exclusions": federation.exclusions,
-            "refusals": federation.refusals,
             "warnings": _warnings(outcome),
             "vertical": {
                 "parties": [_party(name, outcome) for name in outcome.hello],
                 "aligned": _rows(outcome),
                 "alignment": {
-                    "seconds": outcome.alignment.seconds,
-                    "messages": outcome.alignment.messages,
-                    "bytes_up": outcome.alignment.bytes_up,
-                    "bytes_down": outcome.alignment.bytes_down,
+                    **cost_part(outcome.alignment),
                 },
                 "loss": outcome.end["loss"],
                 "loss_gap": outcome.end["loss"] - together["loss"] if together else None,
@@ -119,18 +108,9 @@ def build_scoring_report(
                 for name in outcome.hello
             ],
             "rounds": [],
-            "totals": {
-                "rounds": 0,
-                "messages": federation.totals.messages,
-                "bytes_up": federation.totals.bytes_up,
-                "bytes_down": federation.totals.bytes_down,
-                "seconds": seconds,
-            },
+            **course_part(federation, seconds, outcome.phases, 0),
             "privacy": {"secagg": _SECAGG, "he": None, "dp": None, "ledger": []},
             "quality": [meta["quality"] for meta in outcome.hello.values()],
-            "phases": [{"phase": name, "seconds": lap} for name, lap in outcome.phases],
-            "exclusions": federation.exclusions,
-            "refusals": federation.refusals,
             "vertical": {
                 "parties": [_party(name, outcome) for name in outcome.hello],
                 "aligned": _rows(outcome),
