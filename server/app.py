@@ -80,7 +80,7 @@ def run_job(
     """
     started = time.monotonic()
     service = service_of(job)
-    federation = Federation(grid, job, progress)
+    federation = Federation(grid, job, progress, sorted(roster))
     checkpoint = Checkpoint(folder / CHECKPOINT, job.id)
     outcome = service.run(federation, len(roster), roster, checkpoint)
     save = None

@@ -50,11 +50,14 @@ class Federation:
     job : Job
     progress : callable
         Told of every step.
+    enrolled : collection of str
+        Names of the sites there are, connected or not.
     """
 
     grid: Grid
     job: Job
     progress: Progress
+    enrolled: Collection[str] = ()
     nodes: dict[str, int] = field(default_factory=dict)
     least: int = field(init=False)  # sites without which a step is not done
     totals: Totals = field(default_factory=Totals)
@@ -130,6 +133,7 @@ class Federation:
         content = pack({"job": self._job_json, "resumed": resumed, **(meta or {})})
         connected = sorted(self.grid.get_node_ids())
         outcome = self._ask(kind, dict.fromkeys(connected, content))
+        known = {names[node] for node in connected if node in names}
         answers: dict[str, Reply] = {}
         for node, reply in sorted(outcome.replies.items()):
             site = str(reply.meta.get("site"))
@@ -146,7 +150,15 @@ class Federation:
         names |= {node: site for site, node in self.nodes.items()}
         self._note(outcome, None, names)
         self._require(answers, outcome, names, self.least)
+        if known:  # a simulation knows no names before they are said
+            self._note_away(known)
         return dict(sorted(answers.items()))
+
+    def _note_away(self, connected: set[str]) -> None:
+        """Note who was not even asked, once."""
+        noted = {entry["site"] for entry in self.exclusions}
+        for site in sorted(set(self.enrolled) - connected - noted):
+            self.leave_out(site, "not connected when the job began")
 
     def ask(
         self,

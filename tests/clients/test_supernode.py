@@ -46,6 +46,18 @@ def test_a_lost_message_ends_the_process_and_is_named() -> None:
     assert "Failed to receive message abc: timeout" in ended.stderr + ended.stdout
 
 
+def test_a_heartbeat_that_dies_ends_the_process_and_is_named() -> None:
+    dies = """
+    from flwr.supercore.heartbeat import HeartbeatSender
+    def beat():
+        raise RuntimeError("the server said 500")
+    HeartbeatSender(beat).start()
+    time.sleep(60)"""
+    ended = run(dies)
+    assert ended.returncode == 1
+    assert "the server said 500" in ended.stderr + ended.stdout
+
+
 def test_flower_says_so_in_these_words() -> None:
     import inspect
 

@@ -27,6 +27,7 @@ class MemoryGrid(Grid):
         self.nodes = nodes
         self.replies: dict[str, Message] = {}
         self.unsendable: set[int] = set()
+        self.names: dict[int, str] = {}  # deployed, of the enrolled
 
     def set_run(self, run: Any) -> None:
         raise NotImplementedError
@@ -42,7 +43,7 @@ class MemoryGrid(Grid):
         return list(self.nodes)
 
     def get_nodes(self) -> Iterable[NodeInfo]:
-        return [NodeInfo(node_id=node) for node in self.nodes]
+        return [NodeInfo(node_id=node, name=self.names.get(node, "")) for node in self.nodes]
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
         sent = []

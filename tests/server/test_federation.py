@@ -28,6 +28,19 @@ def test_sites_are_known_by_name_and_the_bad_one_is_excluded() -> None:
     assert some.totals.messages == 6
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_an_enrolled_site_that_is_away_is_named_once(named: bool) -> None:
+    some, _ = federation({1: greets("north"), 2: greets("south"), 3: says("east", "failed")})
+    some.enrolled = ["east", "north", "south", "west"]
+    assert isinstance(some.grid, MemoryGrid)
+    some.grid.names = {1: "north", 2: "south", 3: "east"} if named else {}
+    some.greet()
+    some.greet()
+    away = {"round": None, "site": "west", "reason": "not connected when the job began"}
+    assert some.exclusions.count(away) == named
+    assert {entry["site"] for entry in some.exclusions} == {"east", *(["west"] if named else [])}
+
+
 def test_a_second_site_of_one_name_is_left_out() -> None:
     some, _ = federation({1: greets("a"), 2: greets("a"), 3: greets("a"), 4: greets("b")})
     assert set(some.greet()) == {"a", "b"}
