@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
+import horizontal_jobs
 import numpy as np
 import pytest
 from flwr.app import Error, Message, RecordDict
 from flwr.serverapp import Grid
-from loopback import Alter, Loopback, flower_run
+from horizontal_jobs import SITES, run
+from loopback import Alter, Loopback
 
-from edufed.config import Job, compose_job, simulated_sites
+from edufed.config import Job, simulated_sites
 from edufed.privacy.simulated import simulated_roster
 from edufed.wire import Arrays, pack, unpack
 from server import federation as waiting
@@ -20,39 +22,16 @@ from server.checkpoint import Checkpoint
 from server.federation import Federation, JobError
 from server.strategies import horizontal
 
-SITES = 4
-
 
 @pytest.fixture(scope="module", autouse=True)
-def in_a_run() -> Iterator[None]:
-    with flower_run(), pytest.MonkeyPatch.context() as patch:
+def at_once(in_a_run: None) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(waiting, "AGAIN_S", 0.0)
         yield
 
 
-@pytest.fixture(scope="module")
-def province(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("province")
-
-
 def compose(province: Path, *settings: str) -> Job:
-    return compose_job(
-        [
-            *("data=province", f"data.path={province}", f"data.regions={SITES}"),
-            *("+data.adapter.learners=400", "+data.adapter.events_per_learner=10"),
-            *("model=logistic", "research=false", f"out={province / 'out'}", "scenario.rounds=2"),
-            *("scenario.round_timeout_s=0.2", "privacy=secagg"),
-            f"federation.state={province / 'sites'}",  # features are built once
-            *settings,
-        ]
-    )
-
-
-def run(job: Job, folder: Path, grid: Loopback) -> tuple[Federation, horizontal.Outcome]:
-    federation = Federation(cast(Grid, grid), job, lambda _: None)
-    roster = simulated_roster(site.name for site in simulated_sites(job))
-    checkpoint = Checkpoint(folder, job.id)
-    return federation, horizontal.run(federation, SITES, roster, checkpoint)
+    return horizontal_jobs.compose(province, "privacy=secagg", *settings)
 
 
 def equal(one: Arrays, other: Arrays, tolerance: float = 0.0) -> bool:

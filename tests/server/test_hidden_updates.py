@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from flwr.app import Message
 from flwr.serverapp import Grid
-from loopback import Loopback, flower_run
+from loopback import Loopback
 from scipy.stats import chisquare
 
 import clients.encrypted_summation
@@ -28,15 +28,10 @@ from server.federation import Federation
 from server.strategies import horizontal
 from server.summation import SecureSum
 
+pytestmark = pytest.mark.usefixtures("in_a_run")
 SITES = 3
 #: All that may come back from a site as arrays: protocol messages.
 MESSAGES = {"advert", "deposit", "masked", "opened", "key", "encrypted"}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def in_a_run() -> Iterator[None]:
-    with flower_run():
-        yield
 
 
 def compose(folder: Path, privacy: str) -> Job:

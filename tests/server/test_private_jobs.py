@@ -30,11 +30,6 @@ BOTH = pytest.mark.parametrize("privacy", ["dp", "secagg_dp"])
 SAID = {"site", "status"}
 
 
-@pytest.fixture(scope="module")
-def province(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("province")
-
-
 @pytest.fixture(scope="module", params=["dp", "secagg_dp"])
 def finished(request: Any, province: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """One job, with all that its sites answered."""

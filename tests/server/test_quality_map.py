@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from flwr.serverapp import Grid
-from loopback import Loopback, flower_run
+from loopback import Loopback
 from pooled_map import assert_equal, together
 
 from clients.quality_map import read
@@ -23,13 +22,8 @@ from server.report.contract import Report
 from server.report.quality_map import build_map_report
 from server.strategies import quality_map
 
+pytestmark = pytest.mark.usefixtures("in_a_run")
 REGIONS = 5
-
-
-@pytest.fixture(scope="module", autouse=True)
-def in_a_run() -> Iterator[None]:
-    with flower_run():
-        yield
 
 
 @pytest.fixture(scope="module")

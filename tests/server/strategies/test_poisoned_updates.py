@@ -6,14 +6,13 @@ Everything is as in a simulation but the transport: messages go straight to the 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
 import pytest
 from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
-from loopback import Loopback, flower_run
+from loopback import Loopback
 
 from edufed.config import compose_job, simulated_sites
 from edufed.privacy.simulated import simulated_roster
@@ -25,6 +24,9 @@ from server.federation import Federation
 from server.strategies import horizontal
 
 SITES, POISONER, FACTOR = 5, 2, 100.0
+
+
+pytestmark = pytest.mark.usefixtures("in_a_run")
 
 
 def altered(node: int, asked: Message, answered: Message) -> Message:
@@ -41,17 +43,6 @@ def poison(asked: RecordDict, answered: RecordDict) -> RecordDict:
     share = from_arrays(arrays)
     means = {name: w - FACTOR * (share.means[name] - w) for name, w in start.items()}
     return pack(meta, to_arrays(Share(means, share.weight, share.sums)))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def in_a_run() -> Iterator[None]:
-    with flower_run():
-        yield
-
-
-@pytest.fixture(scope="module")
-def province(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("province")
 
 
 def run(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
 from functools import reduce
 from operator import add
 from pathlib import Path
@@ -14,7 +13,7 @@ import numpy as np
 import pytest
 from flwr.app import Message
 from flwr.serverapp import Grid
-from loopback import Loopback, flower_run
+from loopback import Loopback
 from rich.console import Console
 
 from clients.recommend import used_at
@@ -43,18 +42,8 @@ from server.report.recommend import build_report
 from server.strategies import recommend
 from server.strategies.recommend import Outcome
 
+pytestmark = pytest.mark.usefixtures("in_a_run")
 SITES = 3
-
-
-@pytest.fixture(scope="module", autouse=True)
-def in_a_run() -> Iterator[None]:
-    with flower_run():
-        yield
-
-
-@pytest.fixture(scope="module")
-def province(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("province")
 
 
 def compose(province: Path, *settings: str) -> Job:
