@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from clients import fairness
 from clients.design import Design, FloatArray, build_design, statistics
 from clients.kept import KEPT
 from clients.site import Site
@@ -30,6 +31,7 @@ from clients.training import (
 )
 from edufed.config.job import Job
 from edufed.config.strategy import FedPerSettings, FedProxSettings
+from edufed.features import FeatureMatrix
 from edufed.metrics import metrics_from_summary, score_summary
 from edufed.models import RiskModel, build_model, get_weights, personal_names, set_weights
 from edufed.narrow import narrowed, widened
@@ -99,9 +101,8 @@ def train(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> Answ
     """Score the global model on the validation learners, then train it on the training ones."""
     data = prepared(site, job, meta, arrays).design
     model = model_from(site, job, data.x.shape[1], meta, arrays)
-    x_valid, y_valid = data.part(data.split.valid)
     x, y = data.part(data.split.train)
-    sums = _validation(model, x_valid, y_valid)
+    sums = _before_test(site, job, model, data)
     settings = job.local_training
     train_locally(
         model,
@@ -133,11 +134,13 @@ def evaluate(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> A
     model = model_from(site, job, data.x.shape[1], meta, arrays)
     x_test, y_test = data.part(data.split.test)
     absent = ready.absent[data.split.test]
-    test = score_summary(y_test, predict_risk(model, x_test))
+    risk = predict_risk(model, x_test)
+    test = score_summary(y_test, risk)
     sums = {
-        **_validation(model, *data.part(data.split.valid)),
+        **_before_test(site, job, model, data),
         "test": test,
         "rule": score_summary(y_test, (absent >= job.early_warning.absent_days).astype(float)),
+        **fairness.summarised(_matrix(site, job), data.split.test, risk, meta["told"]),
     }
     own = {"federated": metrics_from_summary(test)}
     if meta["local"]:
@@ -145,13 +148,19 @@ def evaluate(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> A
     return {"metrics": own}, contribute(site, job, Share(sums=sums), arrays)
 
 
-def _validation(model: RiskModel, x: FloatArray, y: FloatArray) -> Arrays:
-    """Return what the federation adds up to judge a model on validation learners."""
+def _before_test(site: Site, job: Job, model: RiskModel, data: Design) -> Arrays:
+    """Return what judges a model on validation learners, and how large the groups to test are."""
+    x, y = data.part(data.split.valid)
     loss = mean_loss(model, x, y) * len(x) if len(x) else 0.0
     return {
         "valid": score_summary(y, predict_risk(model, x)),
         "loss_valid": np.array([loss, len(x)]),
+        **fairness.counted(_matrix(site, job), data.split.test),
     }
+
+
+def _matrix(site: Site, job: Job) -> FeatureMatrix:
+    return site.learners(job.early_warning.cutoff_day).matrix
 
 
 def local_only(site: Site, job: Job) -> npt.NDArray[np.float64]:

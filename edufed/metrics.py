@@ -43,7 +43,7 @@ class Metrics(TypedDict):
     recall_at_10: float | None
 
 
-def score_summary(target: npt.ArrayLike, risk: npt.ArrayLike) -> Array:
+def score_summary(target: npt.ArrayLike, risk: npt.ArrayLike, bins: int = BINS) -> Array:
     """Count risks by class and bin.
 
     Parameters
@@ -52,10 +52,12 @@ def score_summary(target: npt.ArrayLike, risk: npt.ArrayLike) -> Array:
         1 or 0.
     risk : array, shape (learners,)
         Predicted probability of 1.
+    bins : int
+        Fewer say less of single learners, and less exactly how good the risks are.
 
     Returns
     -------
-    float64 array, shape (2, BINS, 3)
+    float64 array, shape (2, bins, 3)
         Class; bin from lowest to highest risk; count, sum of risks, sum of squared risks. Plus
         is the only operation that summaries of different learners need.
 
@@ -72,12 +74,12 @@ def score_summary(target: npt.ArrayLike, risk: npt.ArrayLike) -> Array:
         raise ValueError("metrics: a target is neither 0 nor 1")
     if not ((p >= 0.0) & (p <= 1.0)).all():
         raise ValueError("metrics: a risk is NaN or lies outside 0..1")
-    place = np.arcsin(np.sqrt(p)) * (2.0 / np.pi) * BINS
-    cell = y.astype(np.int64) * BINS + np.minimum(place.astype(np.int64), BINS - 1)
-    summary = np.empty((2, BINS, 3))
+    place = np.arcsin(np.sqrt(p)) * (2.0 / np.pi) * bins
+    cell = y.astype(np.int64) * bins + np.minimum(place.astype(np.int64), bins - 1)
+    summary = np.empty((2, bins, 3))
     for power in range(3):
-        sums = np.bincount(cell, weights=p**power, minlength=2 * BINS)
-        summary[..., power] = sums.reshape(2, BINS)
+        sums = np.bincount(cell, weights=p**power, minlength=2 * bins)
+        summary[..., power] = sums.reshape(2, bins)
     return summary
 
 
@@ -198,8 +200,8 @@ def caseload_curve(summary: Array) -> dict[str, list[float]]:
 
 def _counts(summary: Array) -> tuple[Array, Array]:
     """Count negatives and positives in each bin; noise added for privacy can go below zero."""
-    if summary.shape != (2, BINS, 3):
-        raise ValueError(f"metrics: a summary has shape {(2, BINS, 3)}, not {summary.shape}")
+    if summary.ndim != 3 or (summary.shape[0], summary.shape[2]) != (2, 3):
+        raise ValueError(f"metrics: a summary has shape (2, bins, 3), not {summary.shape}")
     counts = np.maximum(summary[..., 0], 0.0)
     return counts[0], counts[1]
 

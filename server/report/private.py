@@ -25,6 +25,11 @@ _WITHHELD = {
         "Scores of single sites and of the rule would cost privacy of their own.",
         "单个站点的评分以及规则基线的评分会另外消耗隐私预算。",
     ),
+    "fairness": (
+        ["fairness"],
+        "Scores by group of learners would cost privacy of their own, and none is spent on them.",
+        "按学习者群体评分会另外消耗隐私预算，本任务没有为此花费。",
+    ),
     "baselines": (
         ["metrics.pooled", "metrics.local", "delta"],
         "Models trained without noise are compared in a simulation with research=true alone.",
@@ -50,7 +55,7 @@ def dp_part(private: PrivateFindings, beside: bool) -> dict[str, Any]:
         noise alone gives ROC-AUC; ``learners``, noisy totals; ``withheld``, fields of the report
         that stay null and why.
     """
-    gaps = ["always", "rounds", *([] if beside else ["sites", "baselines"])]
+    gaps = ["always", "rounds", "fairness", *([] if beside else ["sites", "baselines"])]
     train, test = (round(float(count)) for count in private.learners)
     return {
         **private.budget.report(),

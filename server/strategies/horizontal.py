@@ -18,6 +18,9 @@ import numpy.typing as npt
 
 from edufed.config import Job
 from edufed.config.strategy import FedPerSettings
+from edufed.fairness.groups import GROUPS
+from edufed.fairness.summaries import GROUP_BINS
+from edufed.fairness.told import told_groups
 from edufed.features import FEATURES, design_names
 from edufed.features.cohort import BINS
 from edufed.metrics import BINS as METRIC_BINS
@@ -91,11 +94,12 @@ class Outcome:
     rounds: list[Round]
     best_round: int
     stopped_by: str
-    summaries: Arrays  # over all sites' test learners: test, rule
+    summaries: Arrays  # over all sites' test learners: test, rule, groups
     metrics: dict[str, dict[str, Any]]  # site -> its own: federated, perhaps local
     phases: list[tuple[str, float]] = field(default_factory=list)
     encrypted: dict[str, Any] | None = None  # what encrypting the sums has cost
     private: PrivateFindings | None = None
+    told: list[int] = field(default_factory=list)  # groups of learners whose scores were asked for
 
 
 def run(
@@ -161,6 +165,7 @@ def run(
         metrics={site: meta["metrics"] for site, meta in scored.metas.items()},
         phases=clock.phases,
         encrypted=summation.said if isinstance(summation, EncryptedSum) else None,
+        told=training.told,
     )
 
 
@@ -178,10 +183,12 @@ def _sums(summation: Summation, cohorts: list[str], relative: bool) -> Arrays:
     return summation.collect("query.statistics", asked, lambda _: nothing, like).total.sums
 
 
-#: What every site adds to the judgement of a model on validation learners.
+#: What every site adds to the judgement of a model on validation learners; and how many learners of
+#: each group it will test.
 _VALIDATION: Arrays = {
     "valid": np.zeros((2, METRIC_BINS, 3)),
     "loss_valid": np.zeros(2),
+    "group_counts": np.zeros((len(GROUPS) + 1, 2)),
 }
 _TEST: Arrays = {"test": np.zeros((2, METRIC_BINS, 3)), "rule": np.zeros((2, METRIC_BINS, 3))}
 
@@ -208,6 +215,7 @@ class _Training:
         self.stopped_by = "rounds"
         self.weights, self.weights_round = _initial_weights(self.job), 0
         self.best_weights = self.weights
+        self.told: list[int] = []
 
     def save(self) -> None:
         """Write down all that a coordinator needs to go on from here."""
@@ -277,6 +285,8 @@ class _Training:
 
     def _judge(self, combined: Combined) -> None:
         """Note how good the latest model is, and keep it if it is the best yet."""
+        least = self.job.early_warning.min_cohort
+        self.told = told_groups(combined.total.sums["group_counts"], least)
         latest = self.rounds[-1]
         loss, held = combined.total.sums["loss_valid"].tolist()
         if not held:
@@ -299,13 +309,15 @@ class _Training:
         """Score the latest model on validation learners, then the best one on test learners."""
         if self.stopped_by == "rounds":
             # The last round's model has not been scored by a later round.
-            self._judge(self._evaluate(local=False))
+            self._judge(self._evaluate(local=False, told=[]))
         self.weights, self.weights_round = self.best_weights, self.best_round
-        return self._evaluate(local)
+        return self._evaluate(local, self.told)
 
-    def _evaluate(self, local: bool) -> Combined:
-        like = Share(sums=_VALIDATION | _TEST)
-        return self._ask("evaluate.horizontal", None, like, _scores_fault, local=local)
+    def _evaluate(self, local: bool, told: list[int]) -> Combined:
+        groups = np.zeros((len(told), 2, GROUP_BINS, 3))
+        like = Share(sums=_VALIDATION | _TEST | {"groups": groups})
+        asked = {"local": local, "told": told}
+        return self._ask("evaluate.horizontal", None, like, _scores_fault, **asked)
 
     def _ask(
         self,

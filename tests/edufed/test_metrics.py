@@ -144,7 +144,7 @@ def test_what_is_no_score_is_refused(y, risk):
 
 def test_a_summary_of_another_shape_is_refused():
     with pytest.raises(ValueError, match="a summary has shape"):
-        metrics_from_summary(np.zeros((2, BINS // 2, 3)))
+        metrics_from_summary(np.zeros((2, BINS, 2)))
 
 
 @given(scored())

@@ -1,0 +1,41 @@
+"""Which groups may be spoken of: those of enough learners, from which no smaller one follows."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from edufed.fairness.groups import ATTRIBUTES, slots
+from edufed.quality.suppression import close
+
+Float64Array = npt.NDArray[np.float64]
+
+
+def told_groups(counts: Float64Array, least: int) -> list[int]:
+    """Return the groups that are told, as places in `edufed.fairness.groups.GROUPS`.
+
+    A group is told where at least `least` of its learners have each outcome. What an attribute's told
+    groups leave of all learners (smaller groups, and those whose attribute is not stated) would
+    follow by subtraction, so the same is asked of it: where it falls short, the smallest told group is
+    withheld as well. An attribute of which fewer than two groups are left has nothing to compare.
+
+    Parameters
+    ----------
+    counts : float64 array, shape (len(GROUPS) + 1, classes)
+        Summed `group_counts`; all learners in the last row.
+    least : int
+    """
+
+    def judge(cells: Float64Array, _: Float64Array) -> npt.NDArray[np.bool_]:
+        enough: npt.NDArray[np.bool_] = (cells >= least).all(axis=1)
+        return enough | (cells.sum(axis=1) == 0)
+
+    found = []
+    for attribute in ATTRIBUTES:
+        own = slots(attribute)
+        cells = np.rint(counts[own])
+        large = (cells >= least).all(axis=1)
+        told = close(np.rint(counts[-1]), cells, cells.sum(axis=1), large, judge)
+        if told.sum() > 1:
+            found += [own.start + int(place) for place in np.flatnonzero(told)]
+    return found
