@@ -41,6 +41,7 @@ def site_and_answers(tmp_path_factory: pytest.TempPathFactory) -> tuple[Site, An
     site = Site(simulated_sites(job)[0])
     model = build_model(job.model, len(design_names()), job.seed)
     meta: dict[str, Any] = {"resumed": False, "model_round": 0, "local": True}
+    meta["told"] = [0, 1]
     answers: Answers = {"query.hello": horizontal.hello(site, job, meta, {})}
     meta["cohorts"] = answers["query.hello"][0]["courses"]
     answers["query.statistics"] = horizontal.send_statistics(site, job, meta, {})

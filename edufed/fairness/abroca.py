@@ -110,10 +110,10 @@ def shuffle(
 ) -> Shuffled:
     """Give the learners of two groups their groups at random, those of each outcome apart.
 
-    That group says nothing of the risk beyond the outcome is what both ROC curves being one means. A
-    random order of group labels among the learners of one outcome fills each bin by the multivariate
-    hypergeometric distribution, so that drawing from it is the randomisation test itself, and takes
-    no more than the two histograms: nobody needs to send shuffled ones.
+    Where both have one ROC curve, the group says nothing of the order of risks beyond the outcome.
+    A random order of group labels among the learners of one outcome fills the bins by the
+    multivariate hypergeometric distribution, so that drawing from it is the randomisation test
+    itself, and takes no more than the two histograms: nobody needs to send shuffled ones.
 
     Parameters
     ----------

@@ -10,8 +10,8 @@ import numpy.typing as npt
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.floating]
 
-#: Attribute -> its groups. A learner is in one group of each attribute, or in none where the data do
-#: not state it.
+#: Attribute -> its groups. A learner is in one group of each attribute, or in none where the data
+#: do not state it.
 ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "gender": ("female", "not_female"),
     "age": ("older", "younger"),

@@ -24,7 +24,12 @@ Z95 = 1.959963984540054
 
 
 def judge(
-    overall: Float64Array, summaries: Float64Array, told: Sequence[int], least: int, seed: int
+    overall: Float64Array,
+    summaries: Float64Array,
+    told: Sequence[int],
+    least: int,
+    seed: int,
+    permutations: int = PERMUTATIONS,
 ) -> dict[str, Any]:
     """Compare the told groups of each attribute.
 
@@ -40,6 +45,8 @@ def judge(
         Fewest learners of either outcome in a group that is told.
     seed : int
         Of the random orders.
+    permutations : int
+        How many there are.
 
     Returns
     -------
@@ -66,7 +73,7 @@ def judge(
             largest = max(here, key=lambda g: (by_group[g][..., 0].sum(), -g))
             entry["reference"] = GROUPS[largest][1]
             entry["comparisons"] = [
-                _comparison(GROUPS[g][1], by_group[g], by_group[largest], caught, rng)
+                _comparison(GROUPS[g][1], by_group[g], by_group[largest], caught, permutations, rng)
                 for g in here
                 if g != largest
             ]
@@ -74,7 +81,7 @@ def judge(
     _adjust([row for entry in attributes for row in entry["comparisons"]])
     return {
         "attributes": attributes,
-        "permutations": PERMUTATIONS,
+        "permutations": permutations,
         "level": LEVEL,
         "correction": "holm",
         "bins": GROUP_BINS,
@@ -133,12 +140,13 @@ def _comparison(
     one: Float64Array,
     other: Float64Array,
     caught: Float64Array,
+    permutations: int,
     rng: np.random.Generator,
 ) -> dict[str, Any]:
     """One group against the reference."""
     mine, theirs = (np.rint(summary[..., 0]).astype(np.int64) for summary in (one, other))
     area = curves.abroca(mine, theirs)
-    chance = curves.shuffle(mine, theirs, caught, PERMUTATIONS, rng)
+    chance = curves.shuffle(mine, theirs, caught, permutations, rng)
     shares = [_share(counts.sum(axis=0), caught) for counts in (mine, theirs)]
     recalls = [_share(counts[1], caught) for counts in (mine, theirs)]
     aucs = [metrics_from_summary(summary)["roc_auc"] for summary in (one, other)]

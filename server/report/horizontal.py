@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from edufed.config import Job
 from edufed.config.privacy import SecureSums
-from edufed.fairness.judgement import judge
 from edufed.metrics import Metrics, calibration_curve, caseload_curve, metrics_from_summary
 from edufed.wire import Arrays
 from server.federation import Federation
@@ -113,7 +112,7 @@ def build_report(
             "baselines": {"rule": _rule(job, summaries.get("rule"))},
             "curves": _curves(summaries, pooled),
             "warnings": _warnings(outcome),
-            "fairness": _fairness(job, outcome),
+            "fairness": outcome.fairness,
         }
     )
 
@@ -142,14 +141,6 @@ def _privacy(job: Job, outcome: Outcome, exact: bool) -> dict[str, Any]:
         "dp": dp_part(private, exact) if private is not None else None,
         "ledger": ledger_part(private) if private is not None else [],
     }
-
-
-def _fairness(job: Job, outcome: Outcome) -> dict[str, Any] | None:
-    """How groups of learners are served; under differential privacy no group is asked for."""
-    if outcome.private is not None:
-        return None
-    groups, least = outcome.summaries["groups"], job.early_warning.min_cohort
-    return judge(outcome.summaries["test"], groups, outcome.told, least, job.seed)
 
 
 def _released(outcome: Outcome, exact: Exact | None) -> dict[str, bool]:

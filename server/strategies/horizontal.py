@@ -19,6 +19,7 @@ import numpy.typing as npt
 from edufed.config import Job
 from edufed.config.strategy import FedPerSettings
 from edufed.fairness.groups import GROUPS
+from edufed.fairness.judgement import judge
 from edufed.fairness.summaries import GROUP_BINS
 from edufed.fairness.told import told_groups
 from edufed.features import FEATURES, design_names
@@ -99,7 +100,7 @@ class Outcome:
     phases: list[tuple[str, float]] = field(default_factory=list)
     encrypted: dict[str, Any] | None = None  # what encrypting the sums has cost
     private: PrivateFindings | None = None
-    told: list[int] = field(default_factory=list)  # groups of learners whose scores were asked for
+    fairness: dict[str, Any] | None = None  # by `edufed.fairness.judgement.judge`
 
 
 def run(
@@ -165,7 +166,13 @@ def run(
         metrics={site: meta["metrics"] for site, meta in scored.metas.items()},
         phases=clock.phases,
         encrypted=summation.said if isinstance(summation, EncryptedSum) else None,
-        told=training.told,
+        fairness=judge(
+            scored.total.sums["test"],
+            scored.total.sums["groups"],
+            training.told,
+            job.early_warning.min_cohort,
+            job.seed,
+        ),
     )
 
 

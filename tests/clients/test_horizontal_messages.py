@@ -33,7 +33,7 @@ def site_of(folder: Path, *overrides: str) -> tuple[Site, Job]:
 
 def greeted(site: Site, job: Job) -> tuple[dict[str, Any], Arrays]:
     """Return settings and arrays of a first training message, of this site's sums alone."""
-    meta = {"model_round": 0, "local": True, "resumed": False}
+    meta = {"model_round": 0, "local": True, "told": [0, 1], "resumed": False}
     said, _ = horizontal.hello(site, job, meta, {})
     meta["cohorts"] = said["courses"]
     sums = from_arrays(horizontal.send_statistics(site, job, meta, {})[1]).sums
@@ -97,7 +97,7 @@ def test_a_process_that_forgot_or_is_new_gives_the_same(
 
 def test_a_site_without_the_sums_says_so(tmp_path: Path, folder: Path) -> None:
     site, job = site_of(folder, f"federation.state={tmp_path}")
-    meta = {"model_round": 0, "cohorts": [], "local": False}
+    meta = {"model_round": 0, "cohorts": [], "local": False, "told": []}
     with pytest.raises(UnpreparedError, match="does not have the federation's sums"):
         horizontal.train(site, job, meta, {})
 

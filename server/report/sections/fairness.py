@@ -28,7 +28,7 @@ def blocks(report: Report, words: Words) -> list[Block]:
         return [Prose(words("nothing", least=least))]
     made: list[Block] = [
         Prose(words("lead")),
-        Points(_reading(found, told, words)),
+        Points(_reading(told, words)),
         _comparisons(told, words),
         _groups(told, words),
         Points([words(f"about.{key}") for key in ("abroca", "p", "calibration", "caseload")]),
@@ -39,7 +39,7 @@ def blocks(report: Report, words: Words) -> list[Block]:
     return made
 
 
-def _reading(found: dict[str, Any], told: list[dict[str, Any]], words: Words) -> list[str]:
+def _reading(told: list[dict[str, Any]], words: Words) -> list[str]:
     """Say in plain words what stands out, and what does not."""
     rows = [(entry, row) for entry in told for row in entry["comparisons"]]
     ranked = [pair for pair in rows if pair[1]["abroca_p_adjusted"] < _SURE]
@@ -87,9 +87,7 @@ def _comparisons(told: list[dict[str, Any]], words: Words) -> Table:
             score(row["abroca_p_adjusted"]),
             signed(row["roc_auc_gap"]),
             signed(row["recall_gap"]),
-            words(
-                "between", low=signed(row["recall_low"], 2), high=signed(row["recall_high"], 2)
-            ),
+            words("between", low=signed(row["recall_low"], 2), high=signed(row["recall_high"], 2)),
             score(row["recall_p_adjusted"]),
         ]
         for entry in told

@@ -11,8 +11,8 @@ from edufed.fairness.abroca import abroca, error_bound, holm, p_value, shuffle
 from edufed.metrics import score_summary
 
 
-def plain_abroca(y, risk, group, points=200_001):
-    """ABROCA as Gardner et al. define it: both curves on a fine grid, absolute difference summed."""
+def plain_abroca(y, risk, group, points=50_001):
+    """ABROCA as Gardner et al. define it: both curves on a fine grid, difference summed."""
     grid = (np.arange(points) + 0.5) / points
     curves = []
     for member in (group, ~group):
@@ -111,14 +111,14 @@ def test_the_test_finds_a_difference_and_leaves_chance_alone():
     found = {}
     for gap in (0.0, 1.0):
         values = []
-        for seed in range(60):
+        for seed in range(40):
             rng = np.random.default_rng([seed, int(gap)])
             group, y = rng.random(500) < 0.4, (rng.random(500) < 0.4).astype(float)
             # Risks may well differ by group: what is asked is how they order outcomes.
             logit = rng.normal(size=500) + y * (1.0 + gap * group)
             risk = 1 / (1 + np.exp(-logit))
-            one, other = counts(y, risk, group, 400), counts(y, risk, ~group, 400)
-            chance = shuffle(one, other, np.zeros(400), 99, rng).abroca
+            one, other = counts(y, risk, group, 100), counts(y, risk, ~group, 100)
+            chance = shuffle(one, other, np.zeros(100), 49, rng).abroca
             values.append(p_value(abroca(one, other), chance))
         found[gap] = np.array(values)
     assert stats.kstest(found[0.0], "uniform").pvalue > 0.001

@@ -13,6 +13,7 @@ from clients.pooled import pooled_scores
 from edufed.metrics import metrics_from_summary
 from server.report.contract import Report
 from server.report.horizontal import build_report, sum_of
+from server.report.html import render
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +49,23 @@ def test_sites_rounds_and_cost_are_the_jobs(job: SmallJob, report: Report) -> No
     )
     assert report.totals.seconds == 12.5
     assert {entry.site for entry in report.quality} == {site.name for site in job.sites}
+
+
+def test_groups_of_learners_are_compared_on_the_same_test_learners(report: Report) -> None:
+    fairness = report.more["fairness"]
+    assert isinstance(fairness, dict)
+    assert fairness["least"] == 5
+    gender = fairness["attributes"][0]
+    assert [group["group"] for group in gender["groups"]] == ["female", "not_female"]
+    assert report.metrics.federated is not None
+    whole = report.metrics.federated  # not every site states a gender
+    assert 0 < sum(group["n"] for group in gender["groups"]) <= (whole.n or 0)
+    assert 0 < sum(group["positives"] for group in gender["groups"]) <= (whole.positives or 0)
+    assert all(0 < row["abroca_p"] <= 1 for row in gender["comparisons"])
+    for language, said in (("en", "not female"), ("zh", "非女性")):
+        page = render(report, language)
+        assert 'id="fairness"' in page
+        assert said in page
 
 
 def test_the_worst_site_is_named(report: Report) -> None:
