@@ -137,6 +137,46 @@ def evaluate_recommend(message: Message, context: Context) -> Message:
     return answer(message, context, recommend.evaluate)
 
 
+@app.query("portrait_counts")
+def portrait_counts(message: Message, context: Context) -> Message:
+    """Answer with histograms of the features whose ranks within courses portraits are made of."""
+    from clients import portrait
+
+    return answer(message, context, portrait.send_counts)
+
+
+@app.query("portrait_moments")
+def portrait_moments(message: Message, context: Context) -> Message:
+    """Answer with the mean and covariance of training learners' ranks, as sums."""
+    from clients import portrait
+
+    return answer(message, context, portrait.send_moments)
+
+
+@app.train("portrait")
+def train_portrait(message: Message, context: Context) -> Message:
+    """Answer with one step's sums of all clusterings under way."""
+    from clients import portrait
+
+    return answer(message, context, portrait.train)
+
+
+@app.evaluate("portrait")
+def evaluate_portrait(message: Message, context: Context) -> Message:
+    """Answer with the tables by which clusterings are judged."""
+    from clients import portrait
+
+    return answer(message, context, portrait.evaluate)
+
+
+@app.query("portrait_profiles")
+def portrait_profiles(message: Message, context: Context) -> Message:
+    """Answer with how many learners have which tag, in all and by cluster."""
+    from clients import portrait
+
+    return answer(message, context, portrait.send_profiles)
+
+
 @app.query("publish")
 def publish(message: Message, context: Context) -> Message:
     """Keep the finished model at this site, with what only this site has."""

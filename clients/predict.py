@@ -140,7 +140,7 @@ def scoring_design(
         ranks = cohort_ranks(
             matrix, [*known, *fresh], np.concatenate([counts, own]), description.min_cohort
         )
-        warnings = _about_fresh(
+        warnings = about_fresh(
             dict(zip(courses.tolist(), sizes.tolist(), strict=True)), fresh, description.min_cohort
         )
     return design(matrix, ranks, Scaling.from_moments(moments)), ranks, warnings
@@ -169,7 +169,7 @@ def _private_design(
         ]
         known += [course for course in fresh if size[course] >= least]
         means = np.concatenate([means, *[mean[None] for mean in own]])
-        warnings = _about_fresh(size, fresh, least)
+        warnings = about_fresh(size, fresh, least)
     x = private_design(matrix, known, means)
     relative = x[:, len(NAMES) : 2 * len(NAMES)]
     placed = np.isin(matrix.course_id.astype(str), known)[:, None] & ~np.isnan(matrix.values)
@@ -177,7 +177,8 @@ def _private_design(
     return x, ranks.astype(np.float32), warnings
 
 
-def _about_fresh(sizes: dict[str, int], fresh: list[str], least: int) -> list[str]:
+def about_fresh(sizes: dict[str, int], fresh: list[str], least: int) -> list[str]:
+    """Say of courses that a model does not know how their learners are ranked."""
     ranked = [course for course in fresh if sizes[course] >= least]
     small = [course for course in fresh if sizes[course] < least]
     said = []

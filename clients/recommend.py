@@ -8,10 +8,8 @@ own scores, vectors and lists stay here.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
-import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from clients.bootstrap import bootstrap_seed
 from clients.horizontal import UnpreparedError
 from clients.kept import KEPT
 from clients.site import Site
@@ -28,7 +27,6 @@ from clients.summation import advert, contribute
 from clients.usage import Used, read
 from edufed.config.job import Job
 from edufed.config.task import RecommendSettings
-from edufed.private_files import read_private, write_private
 from edufed.ranking import poisson_weights
 from edufed.recommend.agreed import Course, catalogue_of, from_message
 from edufed.recommend.counts import count, flat
@@ -117,7 +115,7 @@ def evaluate(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> A
         arrays[f"{WEIGHT}ranker"],
         arrays[f"{WEIGHT}vectors"],
         agreed_at(site, counts_file(job, meta)),
-        np.random.default_rng(_seed(site, job)),
+        np.random.default_rng(bootstrap_seed(site, job)),
     )
     least = site.settings.policy.min_learners
     own = {
@@ -306,15 +304,3 @@ def agreed_at(site: Site, kept: str) -> list[Course]:
     if sums is None:
         raise UnpreparedError("the site does not have the federation's counts")
     return from_message(json.loads(str(sums.pop("agreed"))), sums)
-
-
-def _seed(site: Site, job: Job) -> int:
-    """Seed of the bootstrap weights: secret, or sums under known weights could be solved."""
-    if site.settings.simulated:
-        secret = site.name.encode()
-    else:
-        file = site.store.folder / "bootstrap.key"
-        if not file.exists():
-            write_private(file, secrets.token_bytes(32))
-        secret = read_private(file)
-    return int.from_bytes(hashlib.sha256(secret + str(job.seed).encode()).digest()[:16], "big")

@@ -20,6 +20,7 @@ HELLO = {
     "neural/early_warning": "clients.transfer_neural",
     "vertical/scoring": "clients.vertical_scoring",
     "recommend": "clients.recommend",
+    "portrait": "clients.portrait",
 }
 #: The same -> module with a function `publish`; tasks that leave sites no model are not here.
 PUBLISH = {
@@ -27,6 +28,7 @@ PUBLISH = {
     "private/early_warning": "clients.horizontal_dp",
     "vertical/early_warning": "clients.vertical",
     "recommend": "clients.recommend",
+    "portrait": "clients.portrait",
 }
 #: The same -> module with functions `send_statistics`, `train` and `evaluate`.
 TRAIN = {

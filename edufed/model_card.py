@@ -26,7 +26,7 @@ def write_cards(folder: Path, description: Mapping[str, Any], template: str = "c
         Which card: `cards/TEMPLATE.en.md` and its sibling.
     """
     score = "roc_auc" if template == "card" else "ndcg_at_10"
-    scored = [site for site in description["sites"] if site[score] is not None]
+    scored = [site for site in description["sites"] if site.get(score) is not None]
     worst = min(scored, key=lambda site: site[score], default=None)
     for file, language in CARDS.items():
         chosen = _environment().get_template(f"{template}.{language}.md")

@@ -115,6 +115,14 @@ def _quality_map() -> Service:
     return Service(run, build_map_report, None)
 
 
+def _portrait() -> Service:
+    from server.portrait_publication import hand_over
+    from server.report.portrait import build_report
+    from server.strategies.portrait import run
+
+    return Service(run, build_report, hand_over)
+
+
 def _vertical_scoring() -> Service:
     from server.report.vertical import build_scoring_report
     from server.strategies.vertical_scoring import run
@@ -132,4 +140,5 @@ _SERVICES: dict[str, Callable[[], Service]] = {
     "vertical/scoring": _vertical_scoring,
     "recommend": _recommend,
     "quality_map": _quality_map,
+    "portrait": _portrait,
 }

@@ -14,12 +14,14 @@ from clients.lists import make_lists
 from clients.predict import Predictions, predict, scoring_design, write_predictions
 from clients.publish import kept_with
 from clients.site import Site
+from clients.tag_lists import make_tags
 from clients.training import predict_logit
 from clients.usage import read as read_usage
 from edufed.cli.arguments import keywords, language_of
 from edufed.config import load_site
 from edufed.features import FeatureMatrix
 from edufed.model_folder import task_of
+from edufed.portrait.published import load_portraits
 from edufed.published import PublishedModel, load_published, restore_model
 from edufed.recommend.published import load_recommender
 from edufed.wire import Arrays
@@ -28,7 +30,7 @@ from edufed.wire import Arrays
 def command(arguments: Sequence[str]) -> None:
     """Write what a model says of the site's own learners to a file of the site's own.
 
-    By the model's task: risk and reasons, or a list of resources and reasons.
+    By the model's task: risk and reasons, a list of resources and reasons, or tags.
 
     Raises
     ------
@@ -50,14 +52,13 @@ def command(arguments: Sequence[str]) -> None:
     if task_of(folder) == "recommend":
         _recommend(site, folder, out, language, console)
         return
+    if task_of(folder) == "portrait":
+        _portray(site, folder, out, language, console)
+        return
     published = load_published(folder)
     matrix = site.learners(published.description.cutoff).matrix
     calibration, own = _fitted(site, published, matrix)
-    rows = np.isnan(matrix.target)
-    if not rows.any():
-        # All courses are over: a look back, as in an evaluation.
-        rows = np.ones(len(matrix), dtype=bool)
-        console.print("every learner's result is known already; scoring all of them")
+    rows = _current(matrix, console)
     result = predict(
         published, _rows(matrix, rows), calibration=calibration, personal=own, language=language
     )
@@ -75,6 +76,26 @@ def _recommend(site: Site, folder: Path, out: Path, language: str, console: Cons
     write_predictions(result.frame, out)
     learners = len(result.frame[["learner_id", "course_id"]].drop_duplicates())
     console.print(f"{learners} lists: {out}", highlight=False, soft_wrap=True)
+
+
+def _portray(site: Site, folder: Path, out: Path, language: str, console: Console) -> None:
+    model = load_portraits(folder)
+    matrix = site.learners(model.description.settings.cutoff_day).matrix
+    # All rows are placed: the current ones among all of their course.
+    result = make_tags(model, site, matrix, language)
+    _warn(result, console)
+    frame = result.frame[_current(matrix, console)]
+    write_predictions(frame, out)
+    console.print(f"{len(frame)} learners tagged: {out}", highlight=False, soft_wrap=True)
+
+
+def _current(matrix: FeatureMatrix, console: Console) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Rows without a known result, or all of them where all courses are over: a look back."""
+    rows = np.isnan(matrix.target)
+    if not rows.any():
+        rows = np.ones(len(matrix), dtype=bool)
+        console.print("every learner's result is known already; listing all of them")
+    return rows
 
 
 def _warn(result: Predictions, console: Console) -> None:

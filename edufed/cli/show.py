@@ -72,6 +72,9 @@ def print_results(console: Console, report: Report) -> None:
     if report.job.task == "quality_map":
         print_map(console, report)
         return
+    if report.job.task == "portrait":
+        print_portrait(console, report)
+        return
     vertical = report.more.get("vertical")
     if isinstance(vertical, Mapping) and "scored" in vertical:
         missing = ", ".join(cast(list[str], vertical["missing"])) or "nobody"
@@ -120,6 +123,25 @@ def print_recommend(console: Console, report: Report) -> None:
         console.print(
             f"worst site: {report.worst_site.site}, NDCG@10 {_number(score)}", highlight=False
         )
+
+
+def print_portrait(console: Console, report: Report) -> None:
+    """Print the clusterings that were tried, and whether one passed."""
+    said = cast(dict[str, Any], report.more["portrait"])
+    table = Table(title=f"portrait on {report.job.data}, {said['learners']:,} learners in courses")
+    table.add_column("clustering")
+    for name in ("stability", "replication", "eta² on test", "95 %", "ROC-AUC"):
+        table.add_column(name, justify="right")
+    for row in said["table"]:
+        table.add_row(
+            f"{row['name']} *" if row["chosen"] else row["name"],
+            *map(_number, (row["stability"], row["replication"], row["eta"])),
+            f"{_number(row['eta_low'])} to {_number(row['eta_high'])}",
+            _number(row["roc_auc"]),
+        )
+    console.print(table)
+    verdict = f"{said['chosen']} passed" if said["accepted"] else "no clustering passed"
+    console.print(f"{verdict}; tags per learner: edufed predict", highlight=False)
 
 
 def print_map(console: Console, report: Report) -> None:

@@ -10,6 +10,7 @@ from edufed.config.data import DataSettings, DomainSettings
 from edufed.config.errors import Settings, SettingsError
 from edufed.config.federation import DeploymentSettings, FederationSettings
 from edufed.config.model import ModelSettings
+from edufed.config.portrait import PortraitSettings
 from edufed.config.privacy import PrivacySettings, PrivateLearners
 from edufed.config.scenario import Scenario, TransferSettings, VerticalSettings
 from edufed.config.strategy import LocalTraining, NeuralTransfer, StrategySettings
@@ -56,6 +57,12 @@ class Job(Settings):
     def recommend(self) -> RecommendSettings:
         """The task's settings, for what recommends: whoever asks knows that this task does."""
         assert isinstance(self.task, RecommendSettings)
+        return self.task
+
+    @property
+    def portrait(self) -> PortraitSettings:
+        """The task's settings, for what portrays: whoever asks knows that this task does."""
+        assert isinstance(self.task, PortraitSettings)
         return self.task
 
     @property

@@ -8,6 +8,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 
 from edufed.config.errors import Settings
 from edufed.config.numbers import Share
+from edufed.config.portrait import PortraitSettings
 
 MapLevel = Literal["region", "district", "school", "class"]
 
@@ -51,5 +52,6 @@ class RecommendSettings(Settings):
 
 
 TaskSettings = Annotated[
-    EarlyWarningSettings | QualityMapSettings | RecommendSettings, Field(discriminator="name")
+    EarlyWarningSettings | QualityMapSettings | RecommendSettings | PortraitSettings,
+    Field(discriminator="name"),
 ]

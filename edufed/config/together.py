@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edufed.config.portrait import PortraitSettings
 from edufed.config.privacy import PrivateLearners
 from edufed.config.scenario import TransferSettings, VerticalSettings
 from edufed.config.strategy import (
@@ -53,6 +54,8 @@ def check_together(job: Job) -> None:
         _recommends(job)
     if isinstance(job.task, QualityMapSettings):
         _maps(job)
+    if isinstance(job.task, PortraitSettings):
+        _portrays(job)
     _trains_privately(job)
 
 
@@ -63,6 +66,15 @@ def _maps(job: Job) -> None:
         raise ValueError(
             f"task=quality_map does not run with privacy={job.privacy.name} yet;"
             " choose privacy=secagg"
+        )
+
+
+def _portrays(job: Job) -> None:
+    if job.scenario.name != "horizontal":
+        raise ValueError("task=portrait adds up sites' sums; choose scenario=horizontal")
+    if isinstance(job.privacy, PrivateLearners):
+        raise ValueError(
+            f"task=portrait does not run with privacy={job.privacy.name} yet; choose privacy=secagg"
         )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from clients import recommend
+from clients.bootstrap import bootstrap_seed
 from clients.horizontal import UnpreparedError
 from clients.rooms import PUBLISH
 from clients.site import Site
@@ -117,7 +118,7 @@ def test_bootstrap_weights_are_a_sites_own_secret(tmp_path: Path) -> None:
         file.write_text(f"name: {name}\nstate: {name}\nadapter: {{name: oulad, path: x}}\n")
         site = Site(load_site(file))
         job = compose_job(["task=recommend", "out=x"])
-        seeds |= {recommend._seed(site, job), recommend._seed(site, job)}
+        seeds |= {bootstrap_seed(site, job), bootstrap_seed(site, job)}
         assert (site.store.folder / "bootstrap.key").stat().st_mode & 0o777 == 0o600
     assert len(seeds) == 2
 

@@ -1,0 +1,1 @@
+"""Learner portraits: tags by rules, and federated clusters that must prove themselves."""
