@@ -15,6 +15,7 @@ from edufed.portrait.profiles import told_groups
 from edufed.portrait.traits import as_ranks
 from server.federation import Federation
 from server.report.contract import Report
+from server.report.parts import cost_part, course_part, job_part
 from server.strategies.portrait import Chosen, Outcome
 
 FloatArray = npt.NDArray[np.float64]
@@ -42,12 +43,9 @@ def build_report(
     return Report.model_validate(
         {
             "job": {
-                "id": job.id,
-                "scenario": job.scenario.name,
-                "task": job.task.name,
-                "data": job.data.name,
+                **job_part(job),
                 "model": "tags, clusters",
-                "federation": job.federation.name,
+                "strategy": None,
                 "config": job.model_dump(mode="json", exclude={"model", "strategy"}),
             },
             "metrics": {},
@@ -63,28 +61,20 @@ def build_report(
             "rounds": [
                 {
                     "round": number,
-                    "seconds": cost.seconds,
-                    "bytes_up": cost.bytes_up,
-                    "bytes_down": cost.bytes_down,
-                    "messages": cost.messages,
+                    **cost_part(cost),
                     "metrics": {"loss": None, "roc_auc": None, "training_loss": loss},
                 }
                 for number, (cost, loss) in enumerate(outcome.rounds, start=1)
             ],
-            "totals": {
-                "rounds": len(outcome.rounds),
-                "messages": federation.totals.messages,
-                "bytes_up": federation.totals.bytes_up,
-                "bytes_down": federation.totals.bytes_down,
-                "seconds": seconds,
-                "seconds_features": dict(outcome.phases).get("features"),
-                "stopped_by": "rounds" if outcome.under_way else "optimum",
-            },
+            **course_part(
+                federation,
+                seconds,
+                outcome.phases,
+                len(outcome.rounds),
+                stopped_by="rounds" if outcome.under_way else "optimum",
+            ),
             "privacy": {"secagg": secagg, "he": outcome.encrypted, "ledger": []},
             "quality": [meta["quality"] for meta in outcome.hello.values()],
-            "phases": [{"phase": name, "seconds": lap} for name, lap in outcome.phases],
-            "exclusions": federation.exclusions,
-            "refusals": federation.refusals,
             "warnings": _warnings(outcome),
             "portrait": section(outcome, job.portrait),
         }
