@@ -16,7 +16,7 @@ from edufed.config.job import Job
 from edufed.features import FeatureMatrix, transformed
 from edufed.features.canonical import CanonicalFeatures, canonical_design, canonical_features
 from edufed.transfer.curve import Learners
-from edufed.transfer.target import standardised
+from edufed.transfer.target import Standard
 
 Mask = npt.NDArray[np.bool_]
 
@@ -31,6 +31,8 @@ class Domain:
     features : CanonicalFeatures
     learners : Learners
         All rows; the target is NaN where the result is not known.
+    standard : Standard
+        By which the learners' private columns are scaled.
     train, test : bool arrays, shape (rows,)
         Rows with a known result that models may learn from, and those that only judge them.
     quality : dict
@@ -39,6 +41,7 @@ class Domain:
     matrix: FeatureMatrix
     features: CanonicalFeatures
     learners: Learners
+    standard: Standard
     train: Mask
     test: Mask
     quality: dict[str, Any]
@@ -60,19 +63,51 @@ def domain(site: Site, job: Job) -> Domain:
 
 
 def _domain(site: Site, job: Job) -> Domain:
-    read = site.learners(job.early_warning.cutoff_day)
-    matrix = read.matrix
-    statement = open_adapter(site.settings.adapter, site.settings.folder).canonical
-    features = canonical_features(matrix, read.earned, statement, job.early_warning.min_cohort)
-    own = np.concatenate([transformed(matrix.values), read.own], axis=1)
+    settings = job.early_warning
+    read = read_domain(site, settings.cutoff_day, settings.min_cohort)
+    matrix, standard = read.matrix, Standard.of(read.own)
     parts = split(matrix, job)
     return Domain(
         matrix=matrix,
-        features=features,
+        features=read.features,
         learners=Learners(
-            canonical_design(features.ranks), standardised(own), matrix.target.astype(np.float64)
+            canonical_design(read.features.ranks),
+            standard.apply(read.own),
+            matrix.target.astype(np.float64),
         ),
+        standard=standard,
         train=parts.train | parts.valid,
         test=parts.test,
+        quality=read.quality,
+    )
+
+
+@dataclass(frozen=True)
+class Read:
+    """A site's enrolments on a cutoff day.
+
+    Attributes
+    ----------
+    matrix : FeatureMatrix
+    features : CanonicalFeatures
+    own : float64 array, shape (rows, columns)
+        The site's own columns as they are: its features, then what its adapter adds.
+    quality : dict
+    """
+
+    matrix: FeatureMatrix
+    features: CanonicalFeatures
+    own: npt.NDArray[np.float64]
+    quality: dict[str, Any]
+
+
+def read_domain(site: Site, cutoff_day: float, min_cohort: int) -> Read:
+    """Read a site's enrolments and what models of transfer read of them."""
+    read = site.learners(cutoff_day)
+    statement = open_adapter(site.settings.adapter, site.settings.folder).canonical
+    return Read(
+        matrix=read.matrix,
+        features=canonical_features(read.matrix, read.earned, statement, min_cohort),
+        own=np.concatenate([transformed(read.matrix.values), read.own], axis=1),
         quality=read.quality,
     )

@@ -9,8 +9,10 @@ import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from clients.calibration import IDENTITY, Calibration
@@ -78,17 +80,33 @@ def predict(
     x, ranks, warnings = scoring_design(published, matrix)
     model = restore_model(published, personal)
     risk = calibration.risk(predict_logit(model, x))
-    frame = pd.DataFrame({"learner_id": matrix.learner_id, "course_id": matrix.course_id})
+    texts = reasons(model, matrix, x, ranks, REASONS, language)
+    return Predictions(listed(matrix.learner_id, matrix.course_id, risk, texts), warnings)
+
+
+def listed(
+    learner_id: npt.NDArray[Any],
+    course_id: npt.NDArray[Any],
+    risk: npt.NDArray[np.float64],
+    texts: npt.NDArray[Any],
+) -> pd.DataFrame:
+    """List learners by falling risk, as `Predictions.frame`.
+
+    Parameters
+    ----------
+    learner_id, course_id, risk : array, shape (rows,)
+    texts : object array, shape (rows, REASONS)
+    """
+    frame = pd.DataFrame({"learner_id": learner_id, "course_id": course_id})
     frame["risk"] = risk
     order = np.argsort(-risk, kind="stable")  # rows come sorted by course and learner
     rank = np.empty(len(risk), dtype=np.int64)
     rank[order] = np.arange(1, len(risk) + 1)
     frame["rank"] = rank
     frame["decile"] = 10 - (rank - 1) * 10 // max(len(rank), 1)
-    texts = reasons(model, matrix, x, ranks, REASONS, language)
     for place in range(REASONS):
         frame[f"reason_{place + 1}"] = texts[:, place]
-    return Predictions(frame.iloc[order].reset_index(drop=True), warnings)
+    return frame.iloc[order].reset_index(drop=True)
 
 
 def scoring_design(

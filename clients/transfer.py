@@ -23,6 +23,7 @@ from scipy.special import expit
 from clients.canonical import Domain, domain
 from clients.site import Site
 from clients.summation import advert, contribute
+from clients.transfer_scores import keep
 from edufed.config.job import Job
 from edufed.config.scenario import TransferSettings
 from edufed.features.canonical import canonical_design
@@ -39,7 +40,7 @@ from edufed.transfer.imputer import (
 )
 from edufed.transfer.newton import curvature
 from edufed.transfer.prior import scores
-from edufed.transfer.target import fit_target, predicted
+from edufed.transfer.target import Fitted, fit_target, predicted
 from edufed.transfer.zero_label import empty_summary, risk_by_rank
 from edufed.wire import SUM, WEIGHT, Arrays, unprefixed
 
@@ -111,7 +112,8 @@ def evaluate(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> A
     for place, number in enumerate(meta["models"][mine]):
         # The curve over numbers of labels is drawn for the first model, that of all sources.
         results, chosen = _direction(own, job, weights[number], summaries[number], place == 0)
-        site.store.save(f"jobs/{job.id}/transfer-{number:02d}", chosen)
+        if place == 0:
+            keep(site, job, own.standard, chosen, summaries[number])
         found.append(results)
     if mine in meta["filling"]:
         source = weights[meta["filling"][mine]]
@@ -127,7 +129,7 @@ def _models_of(site: Site, job: Job, meta: Mapping[str, Any]) -> list[int]:
 
 def _direction(
     own: Domain, job: Job, source: Array, summary: Array, drawn: bool
-) -> tuple[Results, Arrays]:
+) -> tuple[Results, Fitted]:
     settings = job.scenario
     assert isinstance(settings, TransferSettings)
     pool, test = own.learners.part(own.train), own.learners.part(own.test)
@@ -148,7 +150,7 @@ def _direction(
         "table": learning_curve(
             pool, test, source, sizes, settings.draws, settings.folds, job.seed
         ),
-    }, {"weights": fitted.chosen(), "source": source}
+    }, fitted
 
 
 def _filled_in(own: Domain, imputer: Imputer, source: Array) -> Results:

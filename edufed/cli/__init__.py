@@ -48,6 +48,9 @@ def predict_command(settings: Overrides = None) -> None:
     Writes each learner's risk and the three features that raise it most to a CSV or Parquet
     file at the site, readable by its owner alone.
 
+    At the target of a transfer job, job=ID takes the place of model=DIR: the model that was fitted
+    there, or another that served better, never left the site's state folder.
+
     With a vertical model all parties score together: edufed predict run=DIR out=DIR, where run
     is the out folder of the job that trained it. The label party alone gets the list.
     """

@@ -16,6 +16,7 @@ from clients.publish import kept_with
 from clients.site import Site
 from clients.tag_lists import make_tags
 from clients.training import predict_logit
+from clients.transfer_scores import score
 from clients.usage import read as read_usage
 from edufed.cli.arguments import keywords, language_of
 from edufed.config import load_site
@@ -44,11 +45,17 @@ def command(arguments: Sequence[str]) -> None:
 
         together(arguments)
         return
-    given = keywords(arguments, ("site", "model", "out"), ("language",))
+    kept = any(argument.startswith("job=") for argument in arguments)
+    source = "job" if kept else "model"
+    given = keywords(arguments, ("site", source, "out"), ("language",))
     language = language_of(given)
     console = Console(stderr=True)
     site = Site(load_site(Path(given["site"])))
-    folder, out = Path(given["model"]), Path(given["out"])
+    out = Path(given["out"])
+    if kept:
+        _write_risks(score(site, given["job"], language), out, console)
+        return
+    folder = Path(given["model"])
     if task_of(folder) == "recommend":
         _recommend(site, folder, out, language, console)
         return
@@ -62,6 +69,10 @@ def command(arguments: Sequence[str]) -> None:
     result = predict(
         published, _rows(matrix, rows), calibration=calibration, personal=own, language=language
     )
+    _write_risks(result, out, console)
+
+
+def _write_risks(result: Predictions, out: Path, console: Console) -> None:
     _warn(result, console)
     write_predictions(result.frame, out)
     console.print(f"{len(result.frame)} learners scored: {out}", highlight=False, soft_wrap=True)

@@ -41,7 +41,7 @@ Float64Array = npt.NDArray[np.float64]
 #: Changes with any definition above; keys the cache.
 CANONICAL_VERSION = "1"
 #: Canonical feature -> the feature of the catalogue that it is, where it is just one.
-_SAME = {
+SAME = {
     "achievement": "score_mean",
     "completion": "submitted_share",
     "load": "credits",
@@ -95,7 +95,7 @@ def canonical_features(
         A feature known of fewer learners in the cohort is ranked among all of the site.
     """
     values = np.stack(
-        [matrix.values[:, matrix.names.index(_SAME[name])] for name in CANONICAL], axis=1
+        [matrix.values[:, matrix.names.index(SAME[name])] for name in CANONICAL], axis=1
     ).astype(np.float64)
     load = values[:, CANONICAL.index("load")]
     if not np.isnan(earned).all():

@@ -116,29 +116,38 @@ def priors_about(centre: Array, private: int, strengths: Sequence[float]) -> lis
     ]
 
 
-def standardised(values: Array) -> Array:
-    """Scale a site's private columns for a model, by all its learners, labelled or not.
+@dataclass(frozen=True)
+class Standard:
+    """Scale of a site's private columns, by all its learners, labelled or not.
 
-    Parameters
+    Attributes
     ----------
-    values : float64 array, shape (rows, columns)
-        NaN where unknown.
-
-    Returns
-    -------
-    float64 array, shape (rows, columns left)
-        Mean 0 and deviation 1, 0 where unknown; columns that do not vary are left out.
+    mean, deviation : float64 array, shape (columns,)
+        A column that does not vary has deviation 0, and is left out of models.
     """
-    if not values.size:
-        return np.zeros((len(values), 0))
-    known = ~np.isnan(values)
-    n = np.maximum(known.sum(axis=0), 1)
-    mean = np.where(known, values, 0.0).sum(axis=0) / n
-    off = np.where(known, values - mean, 0.0)
-    deviation = np.sqrt((off**2).sum(axis=0) / n)
-    varies = deviation > 1e-9 * np.maximum(np.abs(mean), 1e-3)
-    scaled: Array = off[:, varies] / deviation[varies]
-    return scaled
+
+    mean: Array
+    deviation: Array
+
+    @staticmethod
+    def of(values: Array) -> Standard:
+        """Measure columns, shape (rows, columns); NaN where unknown."""
+        known = ~np.isnan(values)
+        n = np.maximum(known.sum(axis=0), 1)
+        mean = np.where(known, values, 0.0).sum(axis=0) / n
+        off = np.where(known, values - mean, 0.0)
+        deviation = np.sqrt((off**2).sum(axis=0) / n)
+        varies = deviation > 1e-9 * np.maximum(np.abs(mean), 1e-3)
+        return Standard(mean, np.where(varies, deviation, 0.0))
+
+    def apply(self, values: Array) -> Array:
+        """Scale columns, shape (rows, columns): those left have mean 0 and deviation 1.
+
+        A value that is not known becomes 0.
+        """
+        varies = self.deviation > 0
+        scaled: Array = (values - self.mean)[:, varies] / self.deviation[varies]
+        return np.nan_to_num(scaled, copy=False)
 
 
 def predicted(canonical: Array, private: Array, w: Array) -> Array:

@@ -117,7 +117,7 @@ def test_what_is_said_in_words_is_counts_names_and_metrics(
 def test_a_target_keeps_its_model_to_itself(messages: tuple[Job, transfer.Outcome, Sent]) -> None:
     job, _, sent = messages
     (site,) = (site for site in simulated_sites(job) if site.name == "vocational")
-    kept = Site(site).store.load(f"jobs/{job.id}/transfer-00")
+    kept = Site(site).store.load(f"jobs/{job.id}/transfer")
     assert kept is not None
     weights = kept["weights"][np.abs(kept["weights"]) > 1e-6]
     assert len(weights) > 20

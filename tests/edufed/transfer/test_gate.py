@@ -6,7 +6,7 @@ from scipy.special import expit
 
 from edufed.transfer.gate import judge
 from edufed.transfer.prior import scores
-from edufed.transfer.target import fit_target, standardised
+from edufed.transfer.target import Standard, fit_target
 
 
 @pytest.mark.parametrize(
@@ -66,5 +66,5 @@ def test_without_labels_to_judge_by_the_source_is_used_as_it_is(labels: int, why
 
 def test_private_columns_are_scaled_and_dull_ones_left_out() -> None:
     x = np.array([[1.0, 5.0, np.nan], [3.0, 5.0, np.nan], [np.nan, 5.0, np.nan]])
-    assert standardised(x).tolist() == [[-1.0], [1.0], [0.0]]
-    assert standardised(np.zeros((3, 0))).shape == (3, 0)
+    assert Standard.of(x).apply(x).tolist() == [[-1.0], [1.0], [0.0]]
+    assert Standard.of(np.zeros((3, 0))).apply(np.zeros((3, 0))).shape == (3, 0)
