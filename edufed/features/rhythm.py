@@ -79,7 +79,7 @@ def rhythm_sql(cutoff: float, within_days: bool) -> str:
         WITH weeks AS (
             SELECT row, back, sum(clicks) AS clicks, count(*) AS days,
                 min(day) AS first_day, max(day) AS last_day,
-                max(gap) AS widest_gap, sum(gap * gap) AS squared_gaps
+                max(gap) AS widest_gap, sum(gap::INTEGER * gap) AS squared_gaps
             FROM at_cutoff_days GROUP BY row, back
         ), sums AS (
             SELECT row, any_value("start") AS "start",

@@ -65,3 +65,10 @@ def test_a_learner_who_starts_late_has_no_gap_before(site: Site) -> None:
     events = EVENTS.iloc[:2].assign(learner_id="bo", time=[12.0, 13.0])
     matrix = build(site(events=events), 15.0)
     assert matrix.values[1, NAMES.index("gap_longest")] == 2
+
+
+def test_a_gap_of_half_a_year(site: Site) -> None:
+    events = EVENTS.iloc[[0, 0]].assign(learner_id="ada", time=[0.0, 196.0])
+    columns = dict(zip(NAMES, build(site(events=events), 200.0).values[0], strict=True))
+    assert columns["gap_longest"] == 196
+    assert columns["gap_sd"] == 0
