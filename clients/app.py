@@ -91,6 +91,22 @@ def evaluate_horizontal(message: Message, context: Context) -> Message:
     return answer(message, context, by_task(TRAIN, "evaluate"))
 
 
+@app.query("conformity")
+def conformity(message: Message, context: Context) -> Message:
+    """Answer with calibration learners' scores, counted by result."""
+    from clients import certify
+
+    return answer(message, context, certify.send_conformity)
+
+
+@app.evaluate("certify")
+def evaluate_certify(message: Message, context: Context) -> Message:
+    """Tell how often prediction sets hold the result of this site's test learners."""
+    from clients import certify
+
+    return answer(message, context, certify.evaluate)
+
+
 @app.query("align")
 def align(message: Message, context: Context) -> Message:
     """Take one step of finding, with other platforms, which learners they share."""

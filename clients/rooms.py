@@ -21,6 +21,7 @@ HELLO = {
     "vertical/scoring": "clients.vertical_scoring",
     "recommend": "clients.recommend",
     "portrait": "clients.portrait",
+    "certify": "clients.certify",
 }
 #: The same -> module with a function `publish`; tasks that leave sites no model are not here.
 PUBLISH = {
@@ -29,11 +30,13 @@ PUBLISH = {
     "vertical/early_warning": "clients.vertical",
     "recommend": "clients.recommend",
     "portrait": "clients.portrait",
+    "certify": "clients.certify",
 }
 #: The same -> module with functions `send_statistics`, `train` and `evaluate`.
 TRAIN = {
     "early_warning": "clients.horizontal",
     "private/early_warning": "clients.horizontal_dp",
+    "certify": "clients.horizontal",
 }
 #: The same -> module with functions `train` and `evaluate`, for scenario=transfer.
 TRANSFER = {

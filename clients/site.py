@@ -132,6 +132,12 @@ class Site:
             lambda: self._learners(records, cutoff, stamp),
         )
 
+    def version(self, cutoff: float) -> str:
+        """Return what the features at a cutoff day depend on, records and code, in short."""
+        settings = self.settings
+        records = open_adapter(settings.adapter, settings.folder).read(cutoff)
+        return _stamp(settings, cutoff, records)
+
     def _learners(self, records: LearningRecords, cutoff: float, stamp: str) -> Learners:
         name = f"features/{stamp}"
         stored = self.store.load(name)

@@ -60,6 +60,12 @@ def learn_and_test(
     return ~test, test
 
 
+def fold_of(learner_id: npt.NDArray[np.object_], job: Job) -> npt.NDArray[np.int64]:
+    """Deal the learners of a certifying job out to its folds: 0 to `task.folds` - 1."""
+    place = _uniform(learner_id, f"fold-{job.seed}")
+    return (place * job.certify.folds).astype(np.int64)
+
+
 def check_trainable(parts: Split, matrix: FeatureMatrix, job: Job) -> None:
     """See that a site has learners to train on, of both classes.
 

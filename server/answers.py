@@ -15,6 +15,12 @@ from edufed.config.task import MapLevel
 
 Count = Annotated[int, Field(ge=0)]
 Score = Annotated[float, Field(ge=0, le=1)]
+EducationType = Literal["community", "vocational", "higher", "basic", "mixed"]
+#: Test learners by result (pass, fail) and by kind of set.
+Sets = Annotated[
+    list[Annotated[list[Count], Field(min_length=4, max_length=4)]],
+    Field(min_length=2, max_length=2),
+]
 
 
 class Quality(BaseModel):
@@ -48,6 +54,7 @@ class Hello(Greeting):
 
     courses: list[str]
     missing: list[str]
+    education: EducationType | None = None  # said for task=certify
 
 
 class VerticalHello(Greeting):
@@ -167,6 +174,21 @@ class Evaluation(BaseModel):
     """What a site says beside its share of the scores."""
 
     metrics: OwnScores
+
+
+class OwnCoverage(BaseModel):
+    """How the bounds hold for a site's own test learners; None where these are few."""
+
+    n: Count
+    sets: Sets | None = None
+    earlier: Sets | None = None
+    calibration: Annotated[list[Count], Field(min_length=2, max_length=2)] | None = None
+
+
+class Certified(BaseModel):
+    """What a site says beside its share of the coverage."""
+
+    certify: OwnCoverage
 
 
 class ZeroLabel(Scores):

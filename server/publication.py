@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 import numpy as np
+from pydantic import JsonValue
 
 import edufed
 from edufed.config.strategy import FedPerSettings
@@ -28,7 +29,7 @@ METRICS = (
 def hand_over(federation: Federation, outcome: Outcome, report: Report) -> Save:
     """Publish the job's model to its sites; return what writes the coordinator's copy."""
     model = describe(federation, outcome, report)
-    publish(federation, outcome, model)
+    publish(federation, outcome, model, report.more.get("certify"))
     return partial(save_published, model)
 
 
@@ -75,8 +76,16 @@ def describe(federation: Federation, outcome: Outcome, report: Report) -> Publis
     return PublishedModel(description, outcome.weights, arrays)
 
 
-def publish(federation: Federation, outcome: Outcome, model: PublishedModel) -> None:
-    """Send the model to every site of the job; each keeps it with its own calibration."""
+def publish(
+    federation: Federation,
+    outcome: Outcome,
+    model: PublishedModel,
+    certified: JsonValue | None = None,
+) -> None:
+    """Send the model to every site of the job; each keeps it with its own calibration.
+
+    A job that certifies sends its coverage beside it, for the sites' evidence.
+    """
     arrays = prefixed(WEIGHT, model.weights) | prefixed(SUM, outcome.sums)
     private = outcome.private
     replies, _ = federation.ask(
@@ -85,6 +94,7 @@ def publish(federation: Federation, outcome: Outcome, model: PublishedModel) -> 
             "description": model.description.model_dump(mode="json"),
             "cohorts": outcome.cohorts,
             "model_round": outcome.best_round,
+            **({} if certified is None else {"certified": certified}),
         },
         lambda _: arrays,
         check=lambda reply: fault(PrivatelyPublished, reply.meta) if private else None,

@@ -100,6 +100,14 @@ def _neural_early_warning() -> Service:
     return Service(run, build_report, None)  # encoders stay at their sites
 
 
+def _certify() -> Service:
+    from server.publication import hand_over
+    from server.report.certify import build_report
+    from server.strategies.certify import run
+
+    return Service(run, build_report, hand_over)
+
+
 def _recommend() -> Service:
     from server.recommend_publication import hand_over
     from server.report.recommend import build_report
@@ -138,6 +146,7 @@ _SERVICES: dict[str, Callable[[], Service]] = {
     "transfer/early_warning": _transfer_early_warning,
     "neural/early_warning": _neural_early_warning,
     "vertical/scoring": _vertical_scoring,
+    "certify": _certify,
     "recommend": _recommend,
     "quality_map": _quality_map,
     "portrait": _portrait,

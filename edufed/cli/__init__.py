@@ -133,6 +133,43 @@ def concordance_command(
     {"summary": concordance.summary, "relate": concordance.relate_command}[action](settings or [])
 
 
+@app.command("badge")
+def badge_command(
+    action: Annotated[
+        Literal["issue", "verify", "revoke", "convert", "publish"],
+        typer.Argument(help="issue, verify, revoke, convert or publish."),
+    ],
+    settings: Overrides = None,
+) -> None:
+    """Open badges from the evidence of task=certify; docs/certification.md has it step by step.
+
+    edufed badge issue site=FILE job=ID rules=FILE [approver=NAME learner=ID out=DIR]
+
+    edufed badge verify BADGE site=FILE|roster=FILE [status=FILE] [identity=ID] [show=json|text]
+
+    edufed badge revoke BADGE site=FILE rules=FILE approver=NAME reason=TEXT out=DIR
+
+    edufed badge convert BADGE site=FILE rules=FILE approver=NAME learner=ID identity=ID
+
+    edufed badge publish site=FILE rules=FILE out=DIR writes the list of revoked badges anew.
+
+    For a simulation, run=DIR site=NAME stands in the place of site=FILE job=ID.
+    """
+    from edufed.cli import badge
+    from edufed.config import SettingsError
+
+    given = settings or []
+    if action == "issue":
+        badge.issue(given)
+    elif action == "publish":
+        badge.publish(given)
+    elif not given or "=" in given[0]:
+        raise SettingsError(f"which badge? write edufed badge {action} FILE ...")
+    else:
+        on_badge = {"verify": badge.verify, "revoke": badge.revoke, "convert": badge.convert}
+        on_badge[action](given[0], given[1:])
+
+
 @app.command("audit")
 def audit_command(
     action: Annotated[
@@ -192,6 +229,7 @@ def _exit_code(error: Exception) -> int | None:
     # Loaded only by commands that use them: compared by name, so that --help stays quick.
     expected = {
         "AuditError",
+        "BadgeError",
         "CoordinatorError",
         "IdentityError",
         "JobError",

@@ -93,6 +93,7 @@ def _pooled_vertical(job: Job, finished: Finished, progress: Progress) -> dict[s
 #: `Job.service` -> what trains the baselines that are the simulation's own, where there are any.
 _BASELINES: dict[str, Callable[[Job, Finished, Progress], Any]] = {
     "early_warning": _pooled,
+    "certify": _pooled,
     "private/early_warning": _beside,
     "vertical/early_warning": _pooled_vertical,
 }

@@ -69,6 +69,9 @@ def print_results(console: Console, report: Report) -> None:
     if report.job.task == "recommend":
         print_recommend(console, report)
         return
+    if report.job.task == "certify":
+        print_certify(console, report)
+        return
     if report.job.task == "quality_map":
         print_map(console, report)
         return
@@ -142,6 +145,32 @@ def print_portrait(console: Console, report: Report) -> None:
     console.print(table)
     verdict = f"{said['chosen']} passed" if said["accepted"] else "no clustering passed"
     console.print(f"{verdict}; tags per learner: edufed predict", highlight=False)
+
+
+def print_certify(console: Console, report: Report) -> None:
+    """Print coverage by region."""
+    said = cast(dict[str, Any], report.more["certify"])
+    title = f"coverage on {report.job.data}, nominal {said['coverage']:g}"
+    table = Table(title=title)
+    table.add_column("region", no_wrap=True)
+    for name in ("learners", "coverage", "95 %", "by earlier courses", "abstained"):
+        table.add_column(name, justify="right")
+    rows = [{"site": "all", **said["overall"], "earlier": said["earlier"]["coverage"]}]
+    for row in [*rows, *said["regions"]]:
+        both = row["sets"]["both"] if row["sets"] else None
+        table.add_row(
+            row["site"],
+            f"{row['n']:,}",
+            _number(row["coverage"]),
+            f"{_number(row['low'])} to {_number(row['high'])}",
+            *map(_number, (row["earlier"], both)),
+        )
+    console.print(table)
+    console.print(
+        f"within {100 * said['points']:g} points of nominal: {said['within']} of {said['told']}"
+        f" regions; calibrated by earlier courses alone, {said['within_by_earlier']}",
+        highlight=False,
+    )
 
 
 def print_map(console: Console, report: Report) -> None:

@@ -14,7 +14,7 @@ from edufed.config.portrait import PortraitSettings
 from edufed.config.privacy import PrivacySettings, PrivateLearners
 from edufed.config.scenario import Scenario, TransferSettings, VerticalSettings
 from edufed.config.strategy import LocalTraining, NeuralTransfer, StrategySettings
-from edufed.config.task import EarlyWarningSettings, RecommendSettings, TaskSettings
+from edufed.config.task import CertifySettings, RecommendSettings, RiskSettings, TaskSettings
 from edufed.config.together import check_together
 
 
@@ -35,9 +35,15 @@ class Job(Settings):
     id: Annotated[str, Field(pattern=r"^[a-z0-9-]*$")] = ""  # given when the job is composed
 
     @property
-    def early_warning(self) -> EarlyWarningSettings:
-        """The task's settings, for what warns early: whoever asks knows that this task does."""
-        assert isinstance(self.task, EarlyWarningSettings)
+    def early_warning(self) -> RiskSettings:
+        """The task's settings, for what trains a model of risk: to warn early, or to certify."""
+        assert isinstance(self.task, RiskSettings)
+        return self.task
+
+    @property
+    def certify(self) -> CertifySettings:
+        """The task's settings, for what certifies: whoever asks knows that this task does."""
+        assert isinstance(self.task, CertifySettings)
         return self.task
 
     @property

@@ -13,15 +13,29 @@ from edufed.config.portrait import PortraitSettings
 MapLevel = Literal["region", "district", "school", "class"]
 
 
-class EarlyWarningSettings(Settings):
-    """Warn of learners who will not pass, from what is known on the cutoff day."""
+class RiskSettings(Settings):
+    """What a model of passing is trained on: what is known on the cutoff day."""
 
-    name: Literal["early_warning"]
     cutoff_day: float
     validation_share: Share  # of the training learners, for convergence and calibration
     relative: bool  # add each feature's rank within the learner's course cohort
     min_cohort: PositiveInt  # a smaller cohort gives no ranks
     absent_days: PositiveFloat  # the transparent rule to beat: no visit for this many days
+
+
+class EarlyWarningSettings(RiskSettings):
+    """Warn of learners who will not pass."""
+
+    name: Literal["early_warning"]
+
+
+class CertifySettings(RiskSettings):
+    """Say how surely a learner passes, as evidence for recognising outcomes."""
+
+    name: Literal["certify"]
+    coverage: Share  # nominal: the share of true results that prediction sets are to hold
+    folds: Annotated[int, Field(ge=2)]  # of later learners: each is judged by the other folds
+    quantiles: Literal["all", "education", "site"]  # whose calibration learners set the bounds
 
 
 class QualityMapSettings(Settings):
@@ -52,6 +66,10 @@ class RecommendSettings(Settings):
 
 
 TaskSettings = Annotated[
-    EarlyWarningSettings | QualityMapSettings | RecommendSettings | PortraitSettings,
+    EarlyWarningSettings
+    | CertifySettings
+    | QualityMapSettings
+    | RecommendSettings
+    | PortraitSettings,
     Field(discriminator="name"),
 ]

@@ -13,7 +13,12 @@ from edufed.config.strategy import (
     NewtonSettings,
     RobustSettings,
 )
-from edufed.config.task import EarlyWarningSettings, QualityMapSettings, RecommendSettings
+from edufed.config.task import (
+    CertifySettings,
+    EarlyWarningSettings,
+    QualityMapSettings,
+    RecommendSettings,
+)
 
 if TYPE_CHECKING:
     from edufed.config.job import Job
@@ -52,6 +57,8 @@ def check_together(job: Job) -> None:
         _is_transfer(job)
     if isinstance(job.task, RecommendSettings):
         _recommends(job)
+    if isinstance(job.task, CertifySettings):
+        _certifies(job)
     if isinstance(job.task, QualityMapSettings):
         _maps(job)
     if isinstance(job.task, PortraitSettings):
@@ -75,6 +82,20 @@ def _portrays(job: Job) -> None:
     if isinstance(job.privacy, PrivateLearners):
         raise ValueError(
             f"task=portrait does not run with privacy={job.privacy.name} yet; choose privacy=secagg"
+        )
+
+
+def _certifies(job: Job) -> None:
+    if job.scenario.name != "horizontal":
+        raise ValueError("task=certify calibrates a federated model; choose scenario=horizontal")
+    if job.strategy.name == "fedper":
+        raise ValueError(
+            "task=certify needs scores that mean the same at every site, and strategy=fedper keeps"
+            " layers there; choose another strategy"
+        )
+    if job.privacy.name not in ("none", "secagg"):
+        raise ValueError(
+            f"task=certify does not run with privacy={job.privacy.name} yet; choose privacy=secagg"
         )
 
 

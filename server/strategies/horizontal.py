@@ -123,6 +123,13 @@ def run(
     JobError
         Too few sites answer, at any step.
     """
+    return run_with(federation, expected, roster, checkpoint)[0]
+
+
+def run_with(
+    federation: Federation, expected: int, roster: Mapping[str, bytes], checkpoint: Checkpoint
+) -> tuple[Outcome, Summation]:
+    """Run the scenario as `run`; return with its outcome the way of adding up, for more sums."""
     job, progress = federation.job, federation.progress
     clock = Clock()
 
@@ -154,7 +161,7 @@ def run(
     progress(Step("evaluation", f"scoring the model of round {training.best_round}"))
     scored = training.evaluate(local=job.research)
     clock.lap("evaluation")
-    return Outcome(
+    outcome = Outcome(
         hello=training.hello,
         cohorts=training.cohorts,
         sums=training.sums,
@@ -174,6 +181,7 @@ def run(
             job.seed,
         ),
     )
+    return outcome, summation
 
 
 def _sums(summation: Summation, cohorts: list[str], relative: bool) -> Arrays:
