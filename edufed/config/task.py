@@ -67,9 +67,9 @@ class RecommendSettings(Settings):
 
 TaskSettings = Annotated[
     EarlyWarningSettings
-    | CertifySettings
     | QualityMapSettings
     | RecommendSettings
-    | PortraitSettings,
+    | PortraitSettings
+    | CertifySettings,
     Field(discriminator="name"),
 ]
