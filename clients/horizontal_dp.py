@@ -9,7 +9,7 @@ the site's ledger before; nothing else that depends on learners' records leaves.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,7 @@ from clients.split import split
 from clients.summation import advert, contribute, secure_plan
 from clients.training import TrainingError, predict_risk
 from edufed.config import Job, SettingsError
+from edufed.config.privacy import DpSettings
 from edufed.config.strategy import DpFedAvgSettings
 from edufed.features import FeatureMatrix
 from edufed.models import get_weights
@@ -34,6 +35,11 @@ from edufed.share import Share
 from edufed.updates import clip_update
 from edufed.wire import WEIGHT, Arrays, unprefixed
 
+if TYPE_CHECKING:
+    from edufed.privacy.dp.training import AdaptiveClip
+
+#: Least deviation of the noise in the count of learners whose gradients stay whole.
+COUNT_DEVIATION = 20.0
 #: Name of the step that asks for numbers of learners and course sums.
 STATISTICS = "statistics"
 
@@ -96,13 +102,14 @@ def _local_model(
         raise UnpreparedError("the site was not asked how many learners it has")
     learners = max(float(counted.sums["learners"][0]), 1.0)
     model = model_from(site, job, ready.design.x.shape[1], meta, arrays)
+    noise = entry.charge.noise_multiplier
     try:
-        train_privately(
+        clip = train_privately(
             model,
             *ready.design.part(rows),
             _learner_ids(site, job)[rows],
-            noise_multiplier=entry.charge.noise_multiplier,
-            clip=privacy.clip,
+            noise_multiplier=noise,
+            clip=_clip(site, job, noise),
             sample_rate=privacy.sampling_rate,
             steps=settings.local_steps,
             population=learners,
@@ -111,10 +118,29 @@ def _local_model(
         )
     except PrivateTrainingError as error:
         raise TrainingError(str(error)) from None
+    site.store.save(_clip_file(job), {"clip": np.array(clip)})  # it left the site in the model
     weights: Arrays = dict(get_weights(model))
     if settings.max_update_norm is not None:
         weights = clip_update(weights, unprefixed(WEIGHT, arrays), settings.max_update_norm)
     return Share(weights, learners)
+
+
+def _clip(site: Site, job: Job, noise: float) -> float | AdaptiveClip:
+    """Return the clip to begin a round with: the job's, or where the last round's had moved to."""
+    from edufed.privacy.dp.training import AdaptiveClip
+
+    assert isinstance(job.privacy, DpSettings)
+    if job.privacy.clip_quantile is None:
+        return job.privacy.clip
+    kept = site.store.load(_clip_file(job))
+    start = float(kept["clip"]) if kept is not None else job.privacy.clip
+    # A count this noisy takes a hundredth of the budget of a step at most.
+    deviation = max(COUNT_DEVIATION, 5.0 * noise)
+    return AdaptiveClip(start, job.privacy.clip_quantile, deviation=deviation)
+
+
+def _clip_file(job: Job) -> str:
+    return f"jobs/{job.id}/clip"
 
 
 def _gradient(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays, entry: Entry) -> Share:

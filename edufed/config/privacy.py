@@ -47,6 +47,8 @@ class DpSettings(PrivateLearners):
     """Each site adds all of the noise to what it sends."""
 
     name: Literal["dp"]
+    #: Share of learners whose gradients are to stay whole: the clip follows it from `clip` on.
+    clip_quantile: Annotated[float, Field(gt=0, lt=1)] | None
 
 
 class SecAggDpSettings(PrivateLearners, SecureSums):

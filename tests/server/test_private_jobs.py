@@ -340,3 +340,25 @@ def test_a_reason_that_depends_on_learners_stays_at_the_site(
         run(job, tmp_path)
     assert "it cannot take part with its data; the site's own log says more" in str(failed.value)
     assert "min_learners" not in str(failed.value)
+
+
+def test_a_clip_that_follows_a_quantile_moves_and_costs_no_more(
+    province: Path, tmp_path: Path
+) -> None:
+    settings = ("privacy=dp", "scenario.rounds=2", "privacy.clip=50")
+    jobs = [
+        compose(province, tmp_path / name, *settings, f"privacy.clip_quantile={quantile}")
+        for name, quantile in (("fixed", "null"), ("moving", "0.5"))
+    ]
+    fixed, moving = (run(job, Path(job.out)) for job in jobs)
+    dp = [one.report(1.0).model_dump()["privacy"]["dp"] for one in (fixed, moving)]
+    assert dp[0]["epsilon"] == dp[1]["epsilon"]
+    (site, *_) = simulated_sites(jobs[1])
+    kept = Site(site).store.load(f"jobs/{jobs[1].id}/clip")
+    assert kept is not None
+    # Gradients are much shorter than 50: each of 20 steps takes a tenth off the clip.
+    assert kept["clip"] < 25
+    assert any(
+        not np.allclose(weight, moving.outcome.weights[name])
+        for name, weight in fixed.outcome.weights.items()
+    )
