@@ -6,7 +6,6 @@ import json
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from clients.calibration import Calibration
 from clients.platform import Columns
@@ -15,8 +14,7 @@ from edufed.config.compose import check_job
 from edufed.config.job import Job
 from edufed.features import FEATURE_VERSION
 from edufed.records import DataError
-
-Array = npt.NDArray[np.float64]
+from edufed.wire import Arrays
 
 
 @dataclass(frozen=True)
@@ -30,9 +28,10 @@ class Block:
     parties : tuple of str
         All parties of the job.
     columns : Columns
-    weights : float64 array, shape (columns, labels)
-        The label party's last row is the intercept; a feature party's last column says whether it
-        knows the learner.
+    parameters : dict of arrays
+        `weights`, shape (columns, labels), of which the label party's last row is the intercept and
+        a feature party's last column says whether it knows the learner; or a network's
+        (`clients/splitnn_feature.py`).
     calibration : Calibration, optional
         The label party's, fitted on its validation learners.
     """
@@ -40,7 +39,7 @@ class Block:
     job: Job
     parties: tuple[str, ...]
     columns: Columns
-    weights: Array
+    parameters: Arrays
     calibration: Calibration | None = None
 
 
@@ -59,7 +58,7 @@ def save_block(site: Site, block: Block) -> None:
         {
             "about": np.array(json.dumps(about)),
             "moments": block.columns.moments,
-            "weights": block.weights,
+            **block.parameters,
         },
     )
 
@@ -83,7 +82,7 @@ def load_block(site: Site, job_id: str) -> Block:
         job=check_job(about["job"]),
         parties=tuple(about["parties"]),
         columns=Columns(tuple(about["columns"]), stored["moments"]),
-        weights=stored["weights"],
+        parameters={n: a for n, a in stored.items() if n not in ("about", "moments")},
         calibration=None if fitted is None else Calibration(*fitted),
     )
 

@@ -10,10 +10,13 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from clients.site import Site
 from clients.steps import StepError, as_array
 from edufed.config.job import Job
 from edufed.privacy.channels import Channels
+from edufed.privacy.keys import derive
 from edufed.privacy.post import Letters, bundle, unbundle
 from edufed.privacy.psi import Alignment, PsiPlan, PsiSite
 from edufed.wire import Arrays
@@ -140,6 +143,16 @@ class Parties:
     def shared(self, peer: str, purpose: str) -> bytes:
         """Derive 32 bytes that this party and `peer` alone have."""
         return self.channels.shared(peer, purpose)
+
+    def seed(self, job_seed: int) -> int:
+        """Derive a seed that this party alone has, the same in every job with that seed."""
+        return private_seed(self._identity, job_seed)
+
+
+def private_seed(identity: Ed25519PrivateKey, job_seed: int) -> int:
+    """Derive a seed from a job's that only the owner of the identity key can."""
+    own = hashlib.sha256(identity.private_bytes_raw()).digest()
+    return int.from_bytes(derive(own, f"edufed seed {job_seed}".encode())[:7], "big")
 
 
 def read_letters(content: bytes) -> dict[str, Parts]:

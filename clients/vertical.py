@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -31,13 +31,21 @@ from clients.vertical_feature import FeatureSide
 from clients.vertical_label import LabelSide
 from edufed.config.job import Job
 from edufed.config.site import SiteSettings
+from edufed.config.strategy import SplitNNSettings
 from edufed.metrics import calibration_curve, caseload_curve, metrics_from_summary, score_summary
 from edufed.privacy.psi import Alignment
 from edufed.vertical import probability
 from edufed.wire import Arrays, prefixed, unprefixed
 
+if TYPE_CHECKING:
+    from clients.splitnn_feature import SplitFeatureSide
+    from clients.splitnn_label import SplitLabelSide
+
 Answer = tuple[dict[str, Any], Arrays]
 Array = npt.NDArray[np.float64]
+#: A party's side by whatever strategy: the same letters to and fro, and what is in them differs.
+AnyLabelSide: TypeAlias = "LabelSide | SplitLabelSide"
+AnyFeatureSide: TypeAlias = "FeatureSide | SplitFeatureSide"
 
 #: Names of parts of letters.
 BEGIN, ANSWER, ROUND, END = "begin", "answer", "round", "end"
@@ -84,7 +92,7 @@ def align(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> Answ
         begin = part_of(mail, parties.leader, BEGIN)
         part = FeatureSide.part_of(parties, begin, len(alignment))
         own = shared_rows(site, job, alignment.rows, part)
-        feature = FeatureSide(job, parties, own.x, {})
+        feature = feature_side(job, parties, own.x, {})
         letters = {parties.leader: {ANSWER: feature.begin(begin)}}
         said = {"present": int(alignment.present.sum())}
         return rows | prefixed("side/", feature.state), said, letters
@@ -131,7 +139,7 @@ def publish(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> An
             side = _feature_side(site, job, parties, rows, inner)
             side.end(part_of(mail, parties.leader, END))
             columns = shared_rows(site, job, rows, inner["part"]).columns
-            save_block(site, Block(job, parties.plan.names, columns, side.weights))
+            save_block(site, Block(job, parties.plan.names, columns, side.parameters))
         return {}, {}, {}
 
     later_step(site, job, meta, arrays, then)
@@ -180,10 +188,24 @@ def _label_material(site_json: str, job_json: str) -> LabelMaterial:
 
 def label_side(
     site: Site, job: Job, parties: Parties, rows: npt.NDArray[np.int64], state: Arrays
-) -> LabelSide:
+) -> AnyLabelSide:
     """Return the label party as it stands, its rows in the order that all share."""
     own = label_material(site, job)
-    return LabelSide(job, parties, own.x[rows], own.y[rows], own.part[rows], state)
+    given = (job, parties, own.x[rows], own.y[rows], own.part[rows], state)
+    if not isinstance(job.strategy, SplitNNSettings):
+        return LabelSide(*given)
+    from clients.splitnn_label import SplitLabelSide  # brings torch along
+
+    return SplitLabelSide(*given)
+
+
+def feature_side(job: Job, parties: Parties, x: Array, state: Arrays) -> AnyFeatureSide:
+    """Return a feature party as it stands."""
+    if not isinstance(job.strategy, SplitNNSettings):
+        return FeatureSide(job, parties, x, state)
+    from clients.splitnn_feature import SplitFeatureSide
+
+    return SplitFeatureSide(job, parties, x, state)
 
 
 @dataclass(frozen=True)
@@ -220,20 +242,20 @@ def _shared_rows(site_json: str, job_json: str, rows: bytes, part: bytes) -> Sha
 
 def _feature_side(
     site: Site, job: Job, parties: Parties, rows: npt.NDArray[np.int64], state: Arrays
-) -> FeatureSide:
-    return FeatureSide(job, parties, shared_rows(site, job, rows, state["part"]).x, state)
+) -> AnyFeatureSide:
+    return feature_side(job, parties, shared_rows(site, job, rows, state["part"]).x, state)
 
 
-def _test_logits(side: LabelSide, scores: Array) -> Array:
+def _test_logits(side: AnyLabelSide, scores: Array) -> Array:
     return scores[side.part == TEST, 0]
 
 
-def _summary(side: LabelSide, logits: Array) -> Array:
+def _summary(side: AnyLabelSide, logits: Array) -> Array:
     """Summarise the test learners' risks."""
     return score_summary(side.y[side.part == TEST], probability(logits))
 
 
-def _evaluation(side: LabelSide, tested: Array, alone: Array) -> dict[str, Any]:
+def _evaluation(side: AnyLabelSide, tested: Array, alone: Array) -> dict[str, Any]:
     """Return what the coordinator learns of the finished model: scores and curves, no learner."""
     together, own = _summary(side, tested), _summary(side, alone)
     return {
@@ -248,8 +270,8 @@ def _evaluation(side: LabelSide, tested: Array, alone: Array) -> dict[str, Any]:
     }
 
 
-def _save_label_block(site: Site, job: Job, parties: Parties, side: LabelSide) -> None:
+def _save_label_block(site: Site, job: Job, parties: Parties, side: AnyLabelSide) -> None:
     valid = side.part == VALID
     columns = label_material(site, job).columns
     fitted = fit_calibration(side.y[valid].astype(np.float32), side.scores[valid, 0])
-    save_block(site, Block(job, parties.plan.names, columns, side.block.weights, fitted))
+    save_block(site, Block(job, parties.plan.names, columns, side.parameters, fitted))

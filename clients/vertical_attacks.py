@@ -73,7 +73,7 @@ def attack(job: Job, together: Together, rounds: int) -> dict[str, Any]:
         "model_completion": {
             name: {
                 "labels": FEW,
-                **model_completion(part, block.weights[:, 0], y, FEW, job.seed),
+                **model_completion(part, part @ block.weights, y, FEW, job.seed),
             }
             for name, part, block in zip(names, rounded, blocks, strict=True)
         },

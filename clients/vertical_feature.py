@@ -11,6 +11,7 @@ and weights leave it as masked scores alone.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -92,9 +93,9 @@ class FeatureSide:
         }
 
     @property
-    def weights(self) -> Array:
-        """This party's block of the model, shape (columns, labels)."""
-        return self._block.weights
+    def parameters(self) -> Arrays:
+        """This party's block of the model: `weights`, shape (columns, labels)."""
+        return {"weights": self._block.weights}
 
     @staticmethod
     def part_of(parties: Parties, letter: bytes, rows: int) -> npt.NDArray[np.uint8]:
@@ -129,15 +130,7 @@ class FeatureSide:
         if number <= self.number:
             raise StepError(f"round {number} was asked after round {self.number}")
         about = json.loads(parts["about"])
-        summed = sorted(map(str, about["parties"]))
-        if self.parties.me not in summed or not set(summed) <= set(self._summed):
-            # Parties leave and do not come back, or the label party could compare sums at will.
-            raise StepError("the parties whose scores are to be summed are not those of before")
-        if len(summed) + 1 < self.job.scenario.min_sites:
-            raise StepError(
-                f"scores of {len(summed)} feature parties would be summed, and"
-                f" scenario.min_sites is {self.job.scenario.min_sites}, the label party included"
-            )
+        summed = check_summed(self.parties, self.job, about, self._summed)
         self._move(about)
         self._block.propose(gradient(self._party, parts["product"]))
         self.number, self._summed = number, summed
@@ -163,6 +156,28 @@ class FeatureSide:
 
     def _answer(self, number: int, parts: dict[str, bytes]) -> bytes:
         return self.parties.seal(self.parties.leader, f"answer {number}", parts)
+
+
+def check_summed(
+    parties: Parties, job: Job, about: Mapping[str, Any], before: Sequence[str]
+) -> list[str]:
+    """Read whose numbers the label party wants summed with this party's, sorted.
+
+    Raises
+    ------
+    StepError
+        This party is not among them, one of them was not there before, or they are too few.
+    """
+    summed = sorted(map(str, about["parties"]))
+    if parties.me not in summed or not set(summed) <= set(before):
+        # Parties leave and do not come back, or the label party could compare sums at will.
+        raise StepError("the parties whose scores are to be summed are not those of before")
+    if len(summed) + 1 < job.scenario.min_sites:
+        raise StepError(
+            f"scores of {len(summed)} feature parties would be summed, and"
+            f" scenario.min_sites is {job.scenario.min_sites}, the label party included"
+        )
+    return summed
 
 
 @lru_cache(maxsize=4)

@@ -145,6 +145,11 @@ class LabelSide:
         return total
 
     @property
+    def parameters(self) -> Arrays:
+        """This party's block of the model: `weights`, shape (columns + 1, labels)."""
+        return {"weights": self.block.weights}
+
+    @property
     def alone(self) -> Array:
         """Every row's score by this party's own weights, shape (rows, labels)."""
         return self.block.scores(self.x)

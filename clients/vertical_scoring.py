@@ -20,6 +20,7 @@ import pandas as pd
 from clients.alignment import Mail, align_step, later_step
 from clients.block import Block, load_block
 from clients.calibration import Calibration
+from clients.contribution import contribution, logits, width
 from clients.parties import Parties, Parts
 from clients.platform import identifiers
 from clients.predict import write_predictions
@@ -72,7 +73,9 @@ def align(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> Answ
         if parties.leads:
             return kept, {"rows": len(alignment), "left_out": len(ids) - len(alignment)}, {}
         scores = _own_scores(site, job, learners.matrix, alignment)
-        vector = masked(scores, parties.me, _feature_parties(parties), _ROUND, parties.shared)
+        vector = masked(
+            scores.ravel(), parties.me, _feature_parties(parties), _ROUND, parties.shared
+        )
         letter = parties.seal(parties.leader, _SCORES, {_SCORES: vector})
         said = {"present": int(alignment.present.sum())}
         return kept, said, {parties.leader: {_SCORES: letter}}
@@ -99,8 +102,9 @@ def score(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> Answ
         block, rows = _block(site, job), state["rows"]
         current = np.flatnonzero(_current(learners.matrix))
         # Who has no identifier is scored by this party's own columns.
-        total = _label_scores(block, learners.matrix, job)[current]
-        total[rows] += add_up(vectors, len(rows))
+        others = np.zeros((len(learners.matrix), width(block)))
+        others[current[rows]] = add_up(vectors, len(rows) * width(block)).reshape(len(rows), -1)
+        total = logits(block, learners.matrix, others)[current]
         frame = _frame(learners.matrix, current, total, block.calibration or Calibration())
         write_predictions(frame, predictions_file(site, job.id))
         return {}, {"scored": len(frame), "seconds": time.monotonic() - started}, {}
@@ -140,17 +144,11 @@ def _feature_parties(parties: Parties) -> list[str]:
 
 
 def _own_scores(site: Site, job: Job, matrix: FeatureMatrix, alignment: Alignment) -> Array:
-    """Scores of the shared rows by a feature party's block, 0 where it lacks the learner."""
+    """What a feature party's block adds for the shared rows, 0 where it lacks the learner."""
     block = _block(site, job)
-    scores = np.zeros(len(alignment))
-    own = block.columns.values(matrix, block.job) @ block.weights[:-1, 0] + block.weights[-1, 0]
-    scores[alignment.present] = own[alignment.rows[alignment.present]]
+    scores = np.zeros((len(alignment), width(block)))
+    scores[alignment.present] = contribution(block, matrix)[alignment.rows[alignment.present]]
     return scores
-
-
-def _label_scores(block: Block, matrix: FeatureMatrix, job: Job) -> Array:
-    scores: Array = block.columns.values(matrix, job) @ block.weights[:-1, 0]
-    return scores + block.weights[-1, 0]
 
 
 def _frame(

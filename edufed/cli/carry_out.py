@@ -13,6 +13,7 @@ from edufed.cli.engine import Engine
 from edufed.cli.show import print_results, showing
 from edufed.cli.simulate import simulate
 from edufed.config import Job, simulated_sites
+from edufed.config.strategy import SplitNNSettings
 from server.app import Finished
 from server.progress import Progress, Step
 from server.report.horizontal import Summary
@@ -74,14 +75,20 @@ def _pooled(job: Job, finished: Finished, progress: Progress) -> dict[str, Summa
 
 
 def _pooled_vertical(job: Job, finished: Finished, progress: Progress) -> dict[str, Any]:
-    from clients.vertical_attacks import attack
-    from clients.vertical_pooled import gather, pooled_vertical
+    from clients.vertical_pooled import gather
+
+    if isinstance(job.strategy, SplitNNSettings):
+        from clients.splitnn_together import attack_split as attack
+        from clients.splitnn_together import pooled_split as pooled
+    else:
+        from clients.vertical_attacks import attack
+        from clients.vertical_pooled import pooled_vertical as pooled
 
     progress(Step("pooled", "baseline: one model on all parties' columns together"))
     started = time.monotonic()
     sites = [site for site in simulated_sites(job) if site.name in finished.outcome.aligned]
     together = gather(job, sites)
-    found = pooled_vertical(job, together)
+    found = pooled(job, together)
     finished.outcome.phases.append(("pooled", time.monotonic() - started))
     progress(Step("attacks", "what each party could make of what it got"))
     started = time.monotonic()

@@ -30,6 +30,14 @@ FOLDER = Path(__file__).resolve().parents[2] / "conf"
 IMPLIED = {
     "data=oulad_vertical": ("scenario=vertical",),
     "strategy=exact": ("scenario=vertical",),
+    "strategy=splitnn": (
+        "scenario=vertical",
+        "scenario.rounds=60",
+        "scenario.patience=20",
+        "model=mlp",
+        "model.dropout=0",
+        "model.l2=0.001",
+    ),
     "data=oulad_to_polytechnic": ("scenario=transfer",),
     "data=oulad_to_basic": ("scenario=transfer",),
     "strategy=newton": ("scenario=transfer",),
@@ -61,9 +69,8 @@ def compose_job(overrides: Sequence[str]) -> Job:
         if "=" not in override and not override.startswith("~"):
             raise SettingsError(f"{override!r} is not a setting; write KEY=VALUE")
     for given, implied in IMPLIED.items():
-        chosen = {override.partition("=")[0] for override in overrides}
         if given in overrides:
-            overrides = [*overrides, *(o for o in implied if o.partition("=")[0] not in chosen)]
+            overrides = [*overrides, *(o for o in implied if _is_open(o, implied, overrides))]
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(config_dir=str(FOLDER), version_base="1.3"):
@@ -73,6 +80,14 @@ def compose_job(overrides: Sequence[str]) -> Job:
         raise SettingsError(_explain(error)) from None
     job = _anchored(check_job(raw))
     return named(job)
+
+
+def _is_open(setting: str, implied: Sequence[str], overrides: Sequence[str]) -> bool:
+    """Whether nothing was said of a setting, nor a choice made to which it does not belong."""
+    chosen = dict(override.partition("=")[::2] for override in overrides)
+    key = setting.partition("=")[0]
+    group = key.partition(".")[0]
+    return key not in chosen and (group not in chosen or f"{group}={chosen[group]}" in implied)
 
 
 def without_privacy(job: Job) -> Job:

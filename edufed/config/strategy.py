@@ -111,6 +111,21 @@ class ExactSettings(Settings):
     name: Literal["exact"]
 
 
+class SplitNNSettings(Settings):
+    """Split networks with sum aggregation (Ceballos et al. 2020), local steps after FedBCD.
+
+    For scenario=vertical with model=mlp; docs/split-networks.md.
+    """
+
+    name: Literal["splitnn"]
+    embedding: PositiveInt  # numbers that a party makes of each learner
+    batch_size: PositiveInt  # training rows in an exchange
+    local_steps: PositiveInt  # of each party on what one exchange brought (Liu et al. 2022: Q)
+    learning_rate: PositiveFloat
+    clip: PositiveFloat  # greatest length of a row's gradient that leaves the label party
+    noise_multiplier: NotNegative  # standard deviation of its noise, over clip; 0: none
+
+
 class DpFedAvgSettings(Averaging):
     """Sites train by DP-SGD (Abadi et al. 2016), and their models are averaged: privacy=dp."""
 
@@ -181,6 +196,7 @@ StrategySettings = Annotated[
     | FedTrimmedAvgSettings
     | KrumSettings
     | ExactSettings
+    | SplitNNSettings
     | DpFedAvgSettings
     | DpSgdSettings
     | NewtonSettings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edufed.config.model import MlpSettings
 from edufed.config.portrait import PortraitSettings
 from edufed.config.privacy import PrivateLearners
 from edufed.config.scenario import TransferSettings, VerticalSettings
@@ -12,6 +13,7 @@ from edufed.config.strategy import (
     NeuralTransfer,
     NewtonSettings,
     RobustSettings,
+    SplitNNSettings,
 )
 from edufed.config.task import (
     CertifySettings,
@@ -43,8 +45,10 @@ def check_together(job: Job) -> None:
     if isinstance(job.strategy, RobustSettings):
         _withstands(job, job.strategy)
     vertical = isinstance(job.scenario, VerticalSettings)
-    if isinstance(job.strategy, ExactSettings) != vertical:
-        raise ValueError("scenario=vertical and strategy=exact go together, neither alone")
+    if isinstance(job.strategy, ExactSettings | SplitNNSettings) != vertical:
+        raise ValueError(
+            "scenario=vertical and strategy=exact, or splitnn, go together, neither alone"
+        )
     if vertical:
         _is_vertical(job)
     transfer = isinstance(job.scenario, TransferSettings)
@@ -128,13 +132,22 @@ def _is_vertical(job: Job) -> None:
         raise ValueError(
             "scenario=vertical needs data.label_party, the name of the site with the targets"
         )
-    if job.model.name != "logistic":
+    if isinstance(job.strategy, ExactSettings) and job.model.name != "logistic":
         raise ValueError("scenario=vertical with strategy=exact needs model=logistic")
+    if isinstance(job.strategy, SplitNNSettings):
+        _is_split(job)
     if job.privacy.name != "secagg":
         raise ValueError(
             "scenario=vertical masks what feature parties send in any case: leave privacy out,"
             " or choose privacy=secagg"
         )
+
+
+def _is_split(job: Job) -> None:
+    if not isinstance(job.model, MlpSettings):
+        raise ValueError("strategy=splitnn needs model=mlp")
+    if job.model.dropout:
+        raise ValueError("strategy=splitnn exchanges embeddings as they are; set model.dropout=0")
 
 
 def _trains_privately(job: Job) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from edufed.config import Job
+from edufed.config.strategy import SplitNNSettings
 from edufed.metrics import calibration_curve, caseload_curve
 from server.federation import Federation
 from server.report.contract import Report
@@ -37,7 +39,8 @@ def build_report(
     scores = outcome.end["metrics"]
     pooled = together["metrics"] if together else None
     leader = job.data.label_party
-    stepped = [r for r in outcome.rounds if r.loss is not None]
+    loss, best_round = _lowest(outcome)
+    gradients = _gradients(job)
     return Report.model_validate(
         {
             "job": job_part(job),
@@ -62,14 +65,10 @@ def build_report(
                 outcome.phases,
                 len(outcome.rounds),
                 stopped_by=outcome.end["stopped_by"],
-                best_round=stepped[-1].number if stepped else None,
+                best_round=best_round,
             ),
             "privacy": {
-                "secagg": {
-                    "threshold": None,
-                    "sums": "feature parties' scores, at the label party",
-                },
-                "he": {"scheme": "BFV", "what": "residuals, under the label party's key"},
+                **_hidden(job),
                 "dp": None,
                 "ledger": [],
             },
@@ -77,15 +76,17 @@ def build_report(
             "worst_site": None,
             "baselines": None,
             "curves": _curves(outcome, together),
-            "warnings": _warnings(outcome),
+            "warnings": _warnings(outcome, job),
             "vertical": {
                 "parties": [_party(name, outcome) for name in outcome.hello],
                 "aligned": _rows(outcome),
                 "alignment": {
                     **cost_part(outcome.alignment),
                 },
-                "loss": outcome.end["loss"],
-                "loss_gap": outcome.end["loss"] - together["loss"] if together else None,
+                "loss": loss,
+                "loss_gap": loss - together["loss"] if together else None,
+                "loss_of": "training" if gradients is None else "validation",
+                "gradients": gradients,
                 "label_party_alone": scores["alone"],
                 "left_at_the_end": outcome.end["parties"],
                 "attacks": together.get("attacks") if together else None,
@@ -119,6 +120,31 @@ def build_scoring_report(
             },
         }
     )
+
+
+def _hidden(job: Job) -> dict[str, Any]:
+    """Say what was summed and what was encrypted."""
+    if isinstance(job.strategy, SplitNNSettings):
+        sums = "feature parties' embeddings, at the label party"
+        return {"secagg": {"threshold": None, "sums": sums}, "he": None}
+    return {
+        "secagg": _SECAGG,
+        "he": {"scheme": "BFV", "what": "residuals, under the label party's key"},
+    }
+
+
+def _gradients(job: Job) -> dict[str, Any] | None:
+    """Say how gradients left the label party, of a strategy in which any do."""
+    if not isinstance(job.strategy, SplitNNSettings):
+        return None
+    return {"clip": job.strategy.clip, "noise_multiplier": job.strategy.noise_multiplier}
+
+
+def _lowest(outcome: Outcome) -> tuple[float, int | None]:
+    """Return the lowest loss, that of the model that the parties keep, and the last such round."""
+    reached = [(r.loss, -r.number) for r in outcome.rounds if r.loss is not None]
+    loss, number = min([(outcome.start["loss"], 0), *reached])
+    return loss, -number if reached else None
 
 
 def _rows(outcome: Outcome | Scoring) -> int | None:
@@ -182,10 +208,17 @@ def _curves(outcome: Outcome, together: Mapping[str, Any] | None) -> dict[str, A
     }
 
 
-def _warnings(outcome: Outcome) -> list[str]:
+def _warnings(outcome: Outcome, job: Job) -> list[str]:
     feature_parties = [name for name, said in outcome.hello.items() if said["role"] == "feature"]
     gone = [name for name in feature_parties if name not in outcome.end["parties"]]
-    said = [
+    said = []
+    gradients = _gradients(job)
+    if gradients is not None and gradients["noise_multiplier"] == 0:
+        said.append(
+            "gradients left the label party without noise: feature parties can read labels off"
+            " them; set strategy.noise_multiplier"
+        )
+    said += [
         f"feature party {name} left: its weights stay as they were then, and at scoring it may"
         " be missing"
         for name in gone

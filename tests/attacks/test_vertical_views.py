@@ -42,9 +42,11 @@ def test_what_the_protocol_sends_row_by_row_does_not(rounds):
 
 def test_completion_is_worth_what_the_block_says():
     weights = np.linalg.lstsq(PARTS[1], LOGIT, rcond=None)[0]
-    found = model_completion(PARTS[1], weights, Y, known=60, seed=2)
+    found = model_completion(PARTS[1], PARTS[1] @ weights[:, None], Y, known=60, seed=2)
     assert found["block"] > found["completed"] > found["without"] > 0.5
-    nothing = model_completion(PARTS[1], RNG.standard_normal(COLUMNS), Y, known=60, seed=2)
+    nothing = model_completion(
+        PARTS[1], PARTS[1] @ RNG.standard_normal((COLUMNS, 1)), Y, known=60, seed=2
+    )
     assert nothing["completed"] < found["completed"]
 
 

@@ -126,15 +126,15 @@ def test_the_parties_reach_the_pooled_model(
     # Every party keeps its own block, and they make the model that was tested.
     together = gather(job, simulated_sites(job))
     blocks = {s.name: load_block(Site(s), job.id) for s in simulated_sites(job)}
-    own = blocks["mooc"].weights
+    own = blocks["mooc"].parameters["weights"]
     score = together.x["mooc"] @ own[:-1] + own[-1]
     for name in ("digital-library", "live-class"):
-        score += np.round(together.x[name] * 1024) / 1024 @ blocks[name].weights
+        score += np.round(together.x[name] * 1024) / 1024 @ blocks[name].parameters["weights"]
     y = together.y[together.part == 0]
     z = score[together.part == 0, 0]
     loss = float(np.mean(np.logaddexp(0, z) - y * z))
     penalty = 0.005 * sum(
-        (b.weights[: len(b.columns.names) + 1] ** 2).sum() for b in blocks.values()
+        (b.parameters["weights"][: len(b.columns.names) + 1] ** 2).sum() for b in blocks.values()
     )
     assert loss + penalty - 0.005 * float((own[-1] ** 2).sum()) == pytest.approx(
         finished.outcome.end["loss"], abs=1e-9
@@ -284,10 +284,10 @@ def test_the_parties_score_together(make_job: Make, province: Path, tmp_path: Pa
     sites = {s.name: Site(s) for s in simulated_sites(job)}
     together = gather(job, [s.settings for s in sites.values()])
     blocks = {name: load_block(site, job.id) for name, site in sites.items()}
-    own = blocks["mooc"].weights
+    own = blocks["mooc"].parameters["weights"]
     score = together.x["mooc"] @ own[:-1] + own[-1]
     for name in ("digital-library", "live-class"):
-        score += together.x[name] @ blocks[name].weights
+        score += together.x[name] @ blocks[name].parameters["weights"]
     matrix = sites["mooc"].learners(60).matrix
     rows = Rows.of(matrix, job).at[read_alignment(sites["mooc"], job.id).rows]
     keys = list(zip(matrix.learner_id[rows], matrix.course_id[rows], strict=True))

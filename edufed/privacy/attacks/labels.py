@@ -51,15 +51,15 @@ def label_inference(received: Array, y: Array, seed: int) -> dict[str, float]:
     return {name: _auc(y[rest], _turned(score, y, known)[rest]) for name, score in scores.items()}
 
 
-def model_completion(x: Array, weights: Array, y: Array, known: int, seed: int) -> dict[str, float]:
+def model_completion(x: Array, made: Array, y: Array, known: int, seed: int) -> dict[str, float]:
     """Complete a party's own trained block to a model, with a few known labels.
 
     Parameters
     ----------
     x : array, shape (rows, columns)
         The party's own.
-    weights : array, shape (columns,)
-        Its trained block.
+    made : array, shape (rows, numbers)
+        What its trained block makes of them: a score, or an embedding.
     y : array, shape (rows,)
     known : int
         Labels that the attacker has.
@@ -68,23 +68,23 @@ def model_completion(x: Array, weights: Array, y: Array, known: int, seed: int) 
     Returns
     -------
     dict
-        ROC-AUC on the other rows: of the ``block`` as it stands, of the ``completed`` model, in
-        which the block's score is one more column, and of one fitted to the known labels
-        ``without`` the block.
+        ROC-AUC on the other rows: of the ``block`` as it stands, or where it makes more than one
+        number of them fitted to the known labels; of the ``completed`` model, in which they are
+        more columns; and of one fitted to the known labels ``without`` the block.
     """
     drawn = np.random.default_rng(seed).permutation(len(y))
     few, rest = drawn[:known], drawn[known:]
-    score = x @ weights
-    spread = max(float(score.std()), 1e-12)
-    with_block = np.column_stack([x, score / spread * np.sqrt(x.shape[1])])
+    spread = np.maximum(made.std(axis=0), 1e-12)
+    scaled = made / spread * np.sqrt(x.shape[1] / made.shape[1])
+    alone = made.shape[1] == 1
 
     def fitted(columns: Array) -> float:
         model = LogisticRegression(C=0.1, max_iter=1000).fit(columns[few], y[few])
         return _auc(y[rest], model.decision_function(columns[rest]))
 
     return {
-        "block": _auc(y[rest], score[rest]),
-        "completed": fitted(with_block),
+        "block": _auc(y[rest], made[rest, 0]) if alone else fitted(scaled),
+        "completed": fitted(np.column_stack([x, scaled])),
         "without": fitted(x),
     }
 

@@ -60,7 +60,11 @@ def _gain(report: Report, vertical: Mapping[str, Any], words: Words) -> list[str
         said.append(words("gain", alone=score(alone), joint=score(joint), gain=gain))
     gap = vertical.get("loss_gap")
     if gap is not None:
-        said.append(words("gap", gap=f"{gap:.1e}"))
+        of = "gap.validation" if vertical.get("loss_of") == "validation" else "gap"
+        said.append(words(of, gap=f"{gap:.1e}"))
+    gradients = vertical.get("gradients")
+    if gradients:
+        said.append(words("gradients", clip=gradients["clip"], noise=gradients["noise_multiplier"]))
     return said
 
 
@@ -75,6 +79,9 @@ def _attacks(attacks: Mapping[str, Any], words: Words) -> list[Block]:
         Prose(words("attacks.lead")),
         Table(words("inference"), [words("view"), *(words(kind) for kind in kinds)], rows),
     ]
+    half = attacks.get("label_inference_half_known")
+    if half is not None:
+        made.append(Points([words("half", found=score(half))]))
     completed = dict(attacks.get("model_completion") or {})
     if completed:
         keys = ("block", "completed", "without")
