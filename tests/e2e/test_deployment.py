@@ -136,6 +136,21 @@ def test_encrypted_sums_give_the_same_model(federation: Deployed, undisturbed: F
     assert encrypted.report["exclusions"] == []
 
 
+def test_noise_is_paid_for_out_of_every_sites_own_ledger(federation: Deployed) -> None:
+    private = federation.finish(federation.submit("private", *JOB, "privacy=secagg_dp"))
+    report = private.report
+    spent = report["privacy"]["dp"]["epsilon"]
+    assert 3.9 < spent <= 4.0
+    assert report["exclusions"] == report["refusals"] == []
+    for name in SITES:
+        ledger = federation.edufed("ledger", f"site={name}.yaml", name=f"ledger-{name}")
+        assert ledger.process.wait(60) == 0, ledger.text()
+        found = re.search(rf"job {report['job']['id']},.* ε = (\S+) spent, closed", ledger.text())
+        # The report has another accountant's bound, a little above the ledger's.
+        assert found is not None, ledger.text()
+        assert 0.99 * spent < float(found.group(1)) <= spent
+
+
 def test_no_field_of_a_learner_is_on_the_wire_in_clear(
     federation: Deployed, undisturbed: Finished
 ) -> None:
