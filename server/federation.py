@@ -65,6 +65,8 @@ class Federation:
     refusals: list[dict[str, Any]] = field(default_factory=list)
     #: Sites whose last answer was a refusal.
     _refusing: set[str] = field(default_factory=set, init=False)
+    #: Why a site's node was last left out.
+    _reasons: dict[int, str] = field(default_factory=dict, init=False)
     #: Job as sites are to see it: nothing in it says where the coordinator keeps things.
     _job_json: dict[str, Any] = field(init=False)
 
@@ -230,7 +232,10 @@ class Federation:
 
     def _note(self, outcome: Exchange, number: int | None, names: Mapping[int, str]) -> None:
         """Note who gave no usable answer: a site once a round, a refusal until it is taken back."""
-        for node in (outcome.replies.keys() - outcome.failures.keys()) & names.keys():
+        answered = outcome.replies.keys() - outcome.failures.keys()
+        for node in answered:
+            self._reasons.pop(node, None)
+        for node in answered & names.keys():
             if names[node] in self._refusing:
                 self._refusing.remove(names[node])
                 self.progress(Step("return", f"site {names[node]} takes part again"))
@@ -242,13 +247,19 @@ class Federation:
                     self._refusing.add(site)
                     self.refusals.append(entry)
                     self.progress(Step("refusal", f"site {site} refused: {entry['reason']}"))
-            elif not self._is_noted(entry):
+            elif not self._is_noted(entry, node):
+                self._reasons[node] = outcome.failures[node]
                 self.exclusions.append(entry)
                 self.progress(Step("exclusion", f"site {site} left out: {entry['reason']}"))
 
-    def _is_noted(self, entry: Mapping[str, Any]) -> bool:
-        """Whether a site is known to be left out of this round: it has more than one question."""
-        return entry["round"] is not None and any(
+    def _is_noted(self, entry: Mapping[str, Any], node: int) -> bool:
+        """Whether a site is known to be left out of this round, or of all that has no number.
+
+        A round has more than one question, and a job some before and after its rounds.
+        """
+        if entry["round"] is None:
+            return self._reasons.get(node) == entry["reason"]
+        return any(
             (known["round"], known["site"]) == (entry["round"], entry["site"])
             for known in self.exclusions
         )

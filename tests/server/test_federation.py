@@ -88,6 +88,17 @@ def test_a_refusal_is_told_once_until_it_is_taken_back() -> None:
     ]
 
 
+def test_a_site_that_stays_away_between_rounds_is_named_once_until_it_is_back() -> None:
+    nodes = {1: greets("a"), 2: greets("b"), 3: greets("c")}
+    some, _ = federation(nodes)
+    some.greet()
+    damaged = says("b", "failed", reason="a file is damaged")
+    for answer in (damaged, damaged, greets("b"), damaged):
+        nodes[2] = answer
+        some.ask("query.statistics", {}, lambda _: {})
+    assert [entry["site"] for entry in some.exclusions] == ["b", "b"]
+
+
 def test_a_site_is_left_out_of_a_round_once_though_it_was_asked_twice() -> None:
     nodes = {1: greets("a"), 2: greets("b"), 3: greets("c")}
     some, _ = federation(nodes)
