@@ -6,7 +6,7 @@ from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
 from clients.answer import answer
-from clients.rooms import ALIGN, HELLO, PUBLISH, TRAIN, TRANSFER, by_task
+from clients.rooms import ALIGN, HELLO, PUBLISH, TRAIN, TRANSFER, VERTICAL, by_task
 
 app = ClientApp()
 
@@ -124,9 +124,7 @@ def score(message: Message, context: Context) -> Message:
 @app.train("vertical")
 def train_vertical(message: Message, context: Context) -> Message:
     """Take one step of training with other platforms, by sealed letters."""
-    from clients import vertical
-
-    return answer(message, context, vertical.train)
+    return answer(message, context, by_task(VERTICAL, "train"))
 
 
 @app.query("counts")

@@ -49,7 +49,7 @@ class Parties:
     def __init__(self, site: Site, job: Job, asked: Mapping[str, Any], state: Arrays) -> None:
         names = sorted(map(str, asked["parties"]))
         roster = site.roster(job)
-        leader = job.data.label_party
+        leader = job.label_party
         unknown = sorted(set(names) - set(roster))
         if unknown:
             raise StepError(f"the roster of this site has no {unknown[0]}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,10 +85,15 @@ def identifiers(learners: Learners) -> list[str]:
     DataError
         It has none of anybody.
     """
-    links = [normalise(link) for link in learners.links.tolist()]
+    return identify(learners.links.tolist(), learners.matrix.course_id.tolist())
+
+
+def identify(link_ids: Sequence[str], course_ids: Sequence[str]) -> list[str]:
+    """Name each row by its learner's `link_id` and its course; see `identifiers`."""
+    links = [normalise(link) for link in link_ids]
     if not any(links):
         raise DataError("learners.link_id: no learner has one, and platforms are aligned by it")
-    courses = [normalise(course) for course in learners.matrix.course_id.tolist()]
+    courses = [normalise(course) for course in course_ids]
     # The length keeps two different pairs from being spelt alike.
     return [
         f"{len(link)}:{link}:{course}" if link else ""

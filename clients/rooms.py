@@ -19,6 +19,7 @@ HELLO = {
     "transfer/early_warning": "clients.transfer",
     "neural/early_warning": "clients.transfer_neural",
     "vertical/scoring": "clients.vertical_scoring",
+    "vertical/cold_start": "clients.cold_start",
     "recommend": "clients.recommend",
     "portrait": "clients.portrait",
     "certify": "clients.certify",
@@ -28,6 +29,7 @@ PUBLISH = {
     "early_warning": "clients.publish",
     "private/early_warning": "clients.horizontal_dp",
     "vertical/early_warning": "clients.vertical",
+    "vertical/cold_start": "clients.cold_start",
     "recommend": "clients.recommend",
     "portrait": "clients.portrait",
     "certify": "clients.certify",
@@ -47,6 +49,12 @@ TRANSFER = {
 ALIGN = {
     "vertical/early_warning": "clients.vertical",
     "vertical/scoring": "clients.vertical_scoring",
+    "vertical/cold_start": "clients.cold_start",
+}
+#: The same -> module with a function `train`, for scenario=vertical.
+VERTICAL = {
+    "vertical/early_warning": "clients.vertical",
+    "vertical/cold_start": "clients.cold_start",
 }
 
 

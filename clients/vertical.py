@@ -57,7 +57,7 @@ def hello(site: Site, job: Job, _meta: Mapping[str, Any], _arrays: Arrays) -> An
     learners = site.learners(job.early_warning.cutoff_day)
     seconds = time.monotonic() - started
     identifiers(learners)
-    leads = site.name == job.data.label_party
+    leads = site.name == job.label_party
     parts = split(learners.matrix, job)
     if leads:
         check_trainable(parts, learners.matrix, job)
@@ -154,7 +154,7 @@ def _given(site_json: str, job_json: str) -> tuple[tuple[str, ...], npt.NDArray[
     job = Job.model_validate_json(job_json)
     learners = site.learners(job.early_warning.cutoff_day)
     rows = np.arange(len(learners.matrix))
-    if site.name == job.data.label_party:
+    if site.name == job.label_party:
         rows = Rows.of(learners.matrix, job).at
     ids = identifiers(learners)
     return tuple(ids[row] for row in rows), rows

@@ -31,7 +31,8 @@ from edufed.wire import Arrays, prefixed, unprefixed
 
 Array = npt.NDArray[np.float64]
 
-LABELS = 1
+#: Most labels that a party trains for at once: each is one more score of every learner in the sum.
+MOST_LABELS = 64
 
 
 class FeatureSide:
@@ -57,11 +58,13 @@ class FeatureSide:
         )
         self._state = state
         if state:
-            self._restore(state["part"], state["key"], unprefixed("pending/", state))
+            self._restore(
+                state["part"], state["key"], int(state["labels"]), unprefixed("pending/", state)
+            )
             self._block = self._new_block(unprefixed("block/", state))
 
-    def _restore(self, part: npt.NDArray[np.uint8], key: Any, pending: Arrays) -> None:
-        self._part, self._key = part, key
+    def _restore(self, part: npt.NDArray[np.uint8], key: Any, labels: int, pending: Arrays) -> None:
+        self._part, self._key, self._labels = part, key, labels
         train = part == TRAIN
         scale = scale_for(int(train.sum()))
         # Rounded as the products have them: a block's direction and its gradient are of one matrix.
@@ -69,7 +72,7 @@ class FeatureSide:
         self._party = FeatureParty(
             self._given[train],
             key.tobytes(),
-            LABELS,
+            labels,
             scale,
             {int(number): seed.tobytes() for number, seed in pending.items()},
         )
@@ -77,7 +80,7 @@ class FeatureSide:
     def _new_block(self, state: Arrays | None) -> FeatureBlock:
         features = self.x[self._part == TRAIN]
         bound = _bound(features.tobytes(), features.shape[1], self.job.model.l2)
-        return FeatureBlock(features, LABELS, self.job.model.l2, bound, state)
+        return FeatureBlock(features, self._labels, self.job.model.l2, bound, state)
 
     @property
     def state(self) -> Arrays:
@@ -88,6 +91,7 @@ class FeatureSide:
             "summed": np.array(self._summed, dtype=str),
             "part": self._part,
             "key": self._key,
+            "labels": np.array(self._labels),
             **prefixed("pending/", pending),
             **prefixed("block/", self._block.state),
         }
@@ -112,9 +116,18 @@ class FeatureSide:
         return part
 
     def begin(self, letter: bytes) -> bytes:
-        """Take the label party's key and the parts of the rows; make the first product."""
+        """Take the label party's key and the parts of the rows; make the first product.
+
+        Raises
+        ------
+        StepError
+            It asks for more labels than this party trains for.
+        """
         parts = self.parties.unseal(self.parties.leader, "begin", letter)
-        self._restore(as_array(parts["part"]), as_array(parts["key"]), {})
+        labels = int(parts["labels"])
+        if not 1 <= labels <= MOST_LABELS:
+            raise StepError(f"{labels} labels were asked for; {MOST_LABELS} are the most")
+        self._restore(as_array(parts["part"]), as_array(parts["key"]), labels, {})
         self._block = self._new_block(None)
         return self._answer(0, {"reply": self._party.multiply(parts["ask"])})
 

@@ -31,8 +31,6 @@ from edufed.wire import Arrays, prefixed, unprefixed
 
 Array = npt.NDArray[np.float64]
 
-LABELS = 1
-
 
 @dataclass
 class Course:
@@ -75,7 +73,7 @@ class LabelSide:
     parties : Parties
     x : array, shape (rows, columns)
         Of all shared rows, in their order.
-    y : array, shape (rows,)
+    y : array, shape (rows,) or (rows, labels)
         1 or 0.
     part : uint8 array, shape (rows,)
         `TRAIN`, `VALID` or `TEST`.
@@ -94,23 +92,26 @@ class LabelSide:
     ) -> None:
         self.job, self.parties, self.part = job, parties, part
         self.x, self.y = x, y
+        targets = y.reshape(len(y), -1)
+        self.labels = targets.shape[1]
         self._train = part == TRAIN
         self.course = Course.read(str(state["course"])) if "course" in state else Course()
-        targets = y[self._train][:, None]
         self.block = LabelBlock(
-            x[self._train], targets, job.model.l2, unprefixed("block/", state) or None
+            x[self._train], targets[self._train], job.model.l2, unprefixed("block/", state) or None
         )
         if not self.course.objectives:
             self.course.objectives.append(self.objective)
         rest = int((~self._train).sum())
-        self._rest = state.get("rest", np.zeros((2, rest, LABELS)))  # others' scores, last step
+        self._rest = state.get(
+            "rest", np.zeros((2, rest, self.labels))
+        )  # others' scores, last step
         self._products = {
             name: self._product(columns, unprefixed(f"party/{name}/", state))
             for name, columns in self.course.active.items()
         }
 
     def _product(self, columns: int, state: Arrays) -> PreparedLabel:
-        shape = Shape(int(self._train.sum()), columns, LABELS)
+        shape = Shape(int(self._train.sum()), columns, self.labels)
         return PreparedLabel(
             shape,
             scale_for(shape.rows),
@@ -120,8 +121,8 @@ class LabelSide:
 
     @property
     def objective(self) -> float:
-        """Loss and penalty over training rows, summed over labels."""
-        return float(self.block.objective.sum())
+        """Loss and penalty over training rows, the mean over labels."""
+        return float(self.block.objective.mean())
 
     @property
     def state(self) -> Arrays:
@@ -164,6 +165,7 @@ class LabelSide:
                 "begin",
                 {
                     "part": self.part.tobytes(),
+                    "labels": str(self.labels).encode(),
                     "key": product.public_key(),
                     "ask": product.ask(1),
                 },
@@ -215,9 +217,10 @@ class LabelSide:
 
     def _search(self, vectors: list[bytes]) -> None:
         rows = len(self.part)
-        total = add_up(vectors, (rows + 3) * LABELS)
-        scores = total[: rows * LABELS].reshape(rows, LABELS)
-        lengths = self.block.search(scores[self._train], total[rows * LABELS :].reshape(3, LABELS))
+        total = add_up(vectors, (rows + 3) * self.labels)
+        scores = total[: rows * self.labels].reshape(rows, self.labels)
+        pulls = total[rows * self.labels :].reshape(3, self.labels)
+        lengths = self.block.search(scores[self._train], pulls)
         along, again = lengths
         step = along * scores[~self._train] + again * self._rest[1]
         self._rest = np.stack([self._rest[0] + step, step])

@@ -50,8 +50,8 @@ class Together:
 def gather(job: Job, sites: Sequence[SiteSettings]) -> Together:
     """Put together what the parties of a job that has ended keep apart."""
     opened = {settings.name: Site(settings) for settings in sites}
-    assert job.data.label_party is not None
-    label = opened.pop(job.data.label_party)
+    assert job.label_party is not None
+    label = opened.pop(job.label_party)
     rows = read_alignment(label, job.id).rows
     own = label_material(label, job)
     part = own.part[rows]

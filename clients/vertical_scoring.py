@@ -44,7 +44,7 @@ _ROUND = 0
 def hello(site: Site, job: Job, _meta: Mapping[str, Any], _arrays: Arrays) -> Answer:
     """Say in which role the site takes part, with how many columns, and how many it asks about."""
     block, learners = _block(site, job), _learners(site, job)
-    leads = site.name == block.job.data.label_party
+    leads = site.name == block.job.label_party
     identifiers(learners)
     return {
         "role": "label" if leads else "feature",
@@ -62,7 +62,7 @@ def align(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> Answ
     """Take one step of the alignment; at its end, a feature party sends its masked scores."""
     learners = _learners(site, job)
     ids = identifiers(learners)
-    leads = site.name == job.data.label_party
+    leads = site.name == job.label_party
     if leads:
         ids = [ids[at] for at in np.flatnonzero(_current(learners.matrix))]
 

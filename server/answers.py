@@ -170,6 +170,44 @@ class Ended(Progressed):
     curves: dict[Literal["federated", "alone"], Curve]
 
 
+class ListModel(BaseModel):
+    """How good one model's lists are."""
+
+    model: str
+    ndcg_at_10: Score
+    low: Score | None
+    high: Score | None
+    hr_at_10: Score
+    coverage: Score
+
+
+class ListDifference(BaseModel):
+    """By how much one model's NDCG@10 is above another's, over the same learners."""
+
+    model: str
+    over: str
+    gain: float
+    low: float | None
+    high: float | None
+
+
+class ListFigures(BaseModel):
+    """Lists for some of the label party's test learners; nothing of few."""
+
+    seen: Count
+    group: Literal["new", "all"]
+    learners: Count | None
+    models: list[ListModel]
+    differences: list[ListDifference]
+
+
+class Welcomed(Progressed):
+    """What the label party says at the end of a cold start."""
+
+    figures: list[ListFigures]
+    lists: Count
+
+
 class Evaluation(BaseModel):
     """What a site says beside its share of the scores."""
 

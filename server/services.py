@@ -86,6 +86,13 @@ def _vertical_early_warning() -> Service:
     return Service(run, build_report, None)  # each party keeps a part of the model of its own
 
 
+def _vertical_cold_start() -> Service:
+    from server.report.cold_start import build_report
+    from server.strategies.vertical import run
+
+    return Service(run, build_report, None)  # lists stay where the newcomers come to
+
+
 def _transfer_early_warning() -> Service:
     from server.report.transfer import build_report
     from server.strategies.transfer import run
@@ -143,6 +150,7 @@ _SERVICES: dict[str, Callable[[], Service]] = {
     "early_warning": _early_warning,
     "private/early_warning": _private_early_warning,
     "vertical/early_warning": _vertical_early_warning,
+    "vertical/cold_start": _vertical_cold_start,
     "transfer/early_warning": _transfer_early_warning,
     "neural/early_warning": _neural_early_warning,
     "vertical/scoring": _vertical_scoring,

@@ -6,6 +6,10 @@ from collections.abc import Mapping
 
 from data_adapters.oulad.codebook import ANSWERS, KIND, PASSED, PLATFORMS, REGISTRY, STATUS
 
+#: First day of the course that `course_id` names, such as AAA_2013J.
+_BEGINS = """TRY_CAST(course_id[-5:-2] || CASE course_id[-1:] WHEN 'B' THEN '-02-01'
+    WHEN 'J' THEN '-10-01' END AS TIMESTAMP_NS)"""
+
 
 def views(region: str | None, cutoff: float | None, platform: str | None = None) -> dict[str, str]:
     """Return the SQL of each canonical view, by name, over views `oulad_TABLE`.
@@ -51,6 +55,9 @@ def _activities(whole: Mapping[str, str], platform: str) -> dict[str, str]:
     return {
         "learners": f"SELECT DISTINCT learner_id AS link_id, {own} FROM ({events})",
         "resources": f"SELECT * FROM ({whole['resources']}) WHERE resource_id IN ({resources})",
+        # Who has been seen in which course. A platform knows when its courses begin, and no more.
+        "enrolments": f"SELECT DISTINCT {own}, course_id, {_BEGINS} AS course_start "
+        f"FROM ({events})",
         "events": f"SELECT * REPLACE ({own}) FROM ({events})",
     }
 
@@ -96,9 +103,7 @@ def _whole(region: str | None, cutoff: float | None) -> dict[str, str]:
             LEFT JOIN oulad_courses USING (code_module, code_presentation)""",
         "enrolments": f"""
             SELECT CAST(id_student AS VARCHAR) AS learner_id, {course} AS course_id,
-                TRY_CAST(code_presentation[:4] || CASE code_presentation[5:]
-                    WHEN 'B' THEN '-02-01' WHEN 'J' THEN '-10-01' END AS TIMESTAMP_NS)
-                    AS course_start,
+                {_BEGINS} AS course_start,
                 date_registration AS start, date_unregistration AS "end",
                 {_answer("final_result", STATUS)} AS status,
                 num_of_prev_attempts AS attempts, studied_credits AS credits

@@ -13,7 +13,13 @@ from pydantic import Field, ValidationError, model_validator
 
 from data_adapters.lazy import LazyRecords
 from data_adapters.province.courses import catalogue
-from data_adapters.province.settings import EDUCATION, Education, Platform, ProvinceSettings
+from data_adapters.province.settings import (
+    EDUCATION,
+    TERMS,
+    Education,
+    Platform,
+    ProvinceSettings,
+)
 from data_adapters.province.write import write_region
 from edufed.records import TABLES, CanonicalStatement, DataError, LearningRecords
 
@@ -89,7 +95,22 @@ class Adapter:
         connection = duckdb.connect(config={"temp_directory": ""})
         for table, file in files.items():
             connection.execute(_view(table, file, self._where(table, cutoff)))
+        if "enrolments" not in files:
+            connection.execute(self._seen())
         return connection
+
+    def _seen(self) -> str:
+        """SQL of who has been seen in which course: a platform knows when its courses begin."""
+        books = catalogue(self._settings.province())
+        begins = ", ".join(
+            f"('{name}', TIMESTAMP '{TERMS[term]:%Y-%m-%d}')"
+            for name, term in zip(books.course_id, books.term, strict=True)
+        )
+        return f"""
+            CREATE VIEW enrolments AS
+            SELECT DISTINCT learner_id, course_id, course_start FROM events
+            JOIN (VALUES {begins}) AS courses(course_id, course_start) USING (course_id)
+        """
 
     def _where(self, table: str, cutoff: float | None) -> list[str]:
         """Return the conditions on `table`: rows up to the cutoff, of the education type.

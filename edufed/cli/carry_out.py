@@ -97,10 +97,22 @@ def _pooled_vertical(job: Job, finished: Finished, progress: Progress) -> dict[s
     return found
 
 
+def _pooled_cold_start(job: Job, finished: Finished, progress: Progress) -> dict[str, Any]:
+    from clients.cold_start_pooled import pooled_cold_start
+
+    progress(Step("pooled", "baseline: one model on all parties' columns together"))
+    started = time.monotonic()
+    sites = [site for site in simulated_sites(job) if site.name in finished.outcome.aligned]
+    found = pooled_cold_start(job, sites)
+    finished.outcome.phases.append(("pooled", time.monotonic() - started))
+    return found
+
+
 #: `Job.service` -> what trains the baselines that are the simulation's own, where there are any.
 _BASELINES: dict[str, Callable[[Job, Finished, Progress], Any]] = {
     "early_warning": _pooled,
     "certify": _pooled,
     "private/early_warning": _beside,
     "vertical/early_warning": _pooled_vertical,
+    "vertical/cold_start": _pooled_cold_start,
 }

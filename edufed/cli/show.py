@@ -18,6 +18,7 @@ from rich.progress import (
 from rich.progress import Progress as Bars
 from rich.table import Table
 
+from edufed.cli.show_cold_start import print_cold_start
 from server.progress import Progress, Step
 from server.report.contract import Metrics, Report
 
@@ -74,6 +75,9 @@ def print_results(console: Console, report: Report) -> None:
         return
     if report.job.task == "quality_map":
         print_map(console, report)
+        return
+    if report.job.task == "cold_start":
+        print_cold_start(console, report)
         return
     if report.job.task == "portrait":
         print_portrait(console, report)

@@ -69,6 +69,7 @@ class DataSettings(Settings):
     platforms: list[str] = Field(default=[])  # vertical: the sites are one region's platforms
     region: NotNegativeInt = 0  # vertical: that region
     label_party: str | None = None  # vertical: the site with the targets
+    newcomers_at: str | None = None  # cold start: the site they come to; default: label_party
     files: list[str] = Field(default=[])  # YAML files of sites, as `edufed client` takes them
     map: MapSettings = MapSettings()
     # Course ids from a catalogue: public, not found in learners' records. For differential privacy.

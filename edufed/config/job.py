@@ -14,7 +14,13 @@ from edufed.config.portrait import PortraitSettings
 from edufed.config.privacy import PrivacySettings, PrivateLearners
 from edufed.config.scenario import Scenario, TransferSettings, VerticalSettings
 from edufed.config.strategy import LocalTraining, NeuralTransfer, StrategySettings
-from edufed.config.task import CertifySettings, RecommendSettings, RiskSettings, TaskSettings
+from edufed.config.task import (
+    CertifySettings,
+    ColdStartSettings,
+    RecommendSettings,
+    RiskSettings,
+    TaskSettings,
+)
 from edufed.config.together import check_together
 
 
@@ -45,6 +51,19 @@ class Job(Settings):
         """The task's settings, for what certifies: whoever asks knows that this task does."""
         assert isinstance(self.task, CertifySettings)
         return self.task
+
+    @property
+    def cold_start(self) -> ColdStartSettings:
+        """The task's settings, for what meets new learners: whoever asks knows that it does."""
+        assert isinstance(self.task, ColdStartSettings)
+        return self.task
+
+    @property
+    def label_party(self) -> str | None:
+        """The site with the targets; for a cold start, the one that new learners come to."""
+        if isinstance(self.task, ColdStartSettings) and self.data.newcomers_at is not None:
+            return self.data.newcomers_at
+        return self.data.label_party
 
     @property
     def service(self) -> str:

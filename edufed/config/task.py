@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from edufed.config.errors import Settings
-from edufed.config.numbers import Share
+from edufed.config.numbers import NotNegativeInt, Share
 from edufed.config.portrait import PortraitSettings
 
 MapLevel = Literal["region", "district", "school", "class"]
@@ -65,10 +65,26 @@ class RecommendSettings(Settings):
     replicates: PositiveInt  # of the bootstrap behind the intervals
 
 
+class ColdStartSettings(Settings):
+    """Tell what a platform's new learners will use there, from what other platforms know."""
+
+    name: Literal["cold_start"]
+    cutoff_day: float  # newcomers come on this day of the course; others' later rows are dropped
+    horizon_days: PositiveFloat  # foretold: what a newcomer uses within so many days
+    recent_days: PositiveFloat  # popularity within a category is that of the days before the cutoff
+    trust: PositiveFloat  # weight of the foretold categories beside log popularity
+    history_weight: PositiveFloat  # uses that the foretold categories stand for, beside own uses
+    seen: list[NotNegativeInt]  # numbers of a newcomer's own uses at which lists are judged
+    min_cohort: Annotated[int, Field(ge=2)]  # figures of fewer learners are not told
+    top: PositiveInt  # resources in a newcomer's list
+    replicates: PositiveInt  # of the bootstrap behind the intervals
+
+
 TaskSettings = Annotated[
     EarlyWarningSettings
     | QualityMapSettings
     | RecommendSettings
+    | ColdStartSettings
     | PortraitSettings
     | CertifySettings,
     Field(discriminator="name"),

@@ -17,6 +17,7 @@ from edufed.config.strategy import (
 )
 from edufed.config.task import (
     CertifySettings,
+    ColdStartSettings,
     EarlyWarningSettings,
     QualityMapSettings,
     RecommendSettings,
@@ -59,6 +60,15 @@ def check_together(job: Job) -> None:
         )
     if transfer:
         _is_transfer(job)
+    if isinstance(job.task, ColdStartSettings) and not vertical:
+        raise ValueError(
+            "task=cold_start asks the other platforms of a region; choose scenario=vertical"
+        )
+    if isinstance(job.task, ColdStartSettings) and not isinstance(job.strategy, ExactSettings):
+        raise ValueError(
+            f"task=cold_start has a label for each category, and strategy={job.strategy.name} one"
+            " label; choose strategy=exact"
+        )
     if isinstance(job.task, RecommendSettings):
         _recommends(job)
     if isinstance(job.task, CertifySettings):

@@ -38,8 +38,7 @@ def build_report(
     job = federation.job
     scores = outcome.end["metrics"]
     pooled = together["metrics"] if together else None
-    leader = job.data.label_party
-    loss, best_round = _lowest(outcome)
+    leader = job.label_party
     gradients = _gradients(job)
     return Report.model_validate(
         {
@@ -51,48 +50,64 @@ def build_report(
             },
             "delta": delta_of(scores["federated"], pooled),
             "sites": [_site(name, outcome, leader, pooled) for name in outcome.hello],
-            "rounds": [
-                {
-                    "round": r.number,
-                    **cost_part(r),
-                    "metrics": {"loss": r.loss, "roc_auc": r.roc_auc},
-                }
-                for r in outcome.rounds
-            ],
-            **course_part(
-                federation,
-                seconds,
-                outcome.phases,
-                len(outcome.rounds),
-                stopped_by=outcome.end["stopped_by"],
-                best_round=best_round,
-            ),
-            "privacy": {
-                **_hidden(job),
-                "dp": None,
-                "ledger": [],
-            },
-            "quality": [meta["quality"] for meta in outcome.hello.values()],
+            **training_part(federation, outcome, seconds),
             "worst_site": None,
             "baselines": None,
             "curves": _curves(outcome, together),
-            "warnings": _warnings(outcome, job),
             "vertical": {
-                "parties": [_party(name, outcome) for name in outcome.hello],
-                "aligned": _rows(outcome),
-                "alignment": {
-                    **cost_part(outcome.alignment),
-                },
-                "loss": loss,
-                "loss_gap": loss - together["loss"] if together else None,
+                **parties_part(outcome, together),
                 "loss_of": "training" if gradients is None else "validation",
                 "gradients": gradients,
                 "label_party_alone": scores["alone"],
-                "left_at_the_end": outcome.end["parties"],
                 "attacks": together.get("attacks") if together else None,
             },
         }
     )
+
+
+def training_part(federation: Federation, outcome: Outcome, seconds: float) -> dict[str, Any]:
+    """Say how vertical training went, whatever it was for."""
+    job = federation.job
+    _, best_round = _lowest(outcome)
+    return {
+        "rounds": [
+            {
+                "round": r.number,
+                **cost_part(r),
+                "metrics": {"loss": r.loss, "roc_auc": r.roc_auc},
+            }
+            for r in outcome.rounds
+        ],
+        **course_part(
+            federation,
+            seconds,
+            outcome.phases,
+            len(outcome.rounds),
+            stopped_by=outcome.end["stopped_by"],
+            best_round=best_round,
+        ),
+        "privacy": {**_hidden(job), "dp": None, "ledger": []},
+        "quality": [meta["quality"] for meta in outcome.hello.values()],
+        "warnings": _warnings(outcome, job),
+    }
+
+
+def parties_part(outcome: Outcome, together: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Say who trained together, on how many rows, and how close to the optimum they came."""
+    loss, _ = _lowest(outcome)
+    return {
+        "parties": [_party(name, outcome) for name in outcome.hello],
+        "aligned": _rows(outcome),
+        "alignment": cost_part(outcome.alignment),
+        "loss": loss,
+        "loss_gap": loss - together["loss"] if together else None,
+        "left_at_the_end": outcome.end["parties"],
+    }
+
+
+def status_of(name: str, outcome: Outcome, leader: str | None) -> str:
+    """Say whether a party was there to the end."""
+    return "ok" if name == leader or name in outcome.end["parties"] else "left out"
 
 
 def build_scoring_report(
@@ -176,7 +191,7 @@ def _site(
         "site": name,
         "n_train": said["n_train"],
         "n_test": said["n_test"],
-        "status": "ok" if leads or name in outcome.end["parties"] else "left out",
+        "status": status_of(name, outcome, leader),
         "federated": scores["federated"] if leads else None,
         "local": scores["alone"] if leads else None,
         "pooled": pooled if leads else None,

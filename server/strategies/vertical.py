@@ -16,7 +16,7 @@ from typing import Any
 
 from edufed.config import Job
 from edufed.wire import Arrays, prefixed, unprefixed
-from server.answers import Aligned, Ended, Progressed, VerticalHello, fault
+from server.answers import Aligned, Ended, Progressed, VerticalHello, Welcomed, fault
 from server.checkpoint import Checkpoint
 from server.clock import Clock
 from server.exchange import Exchange, Reply
@@ -28,6 +28,11 @@ from server.progress import Step
 TRAINING = "vertical"
 #: Messages in which sites align their learners: `clients.parties.ALIGN_STEPS`.
 ALIGN_STEPS = 4
+#: `Job.service` -> form of the label party's last word.
+_ENDED: dict[str, type[Progressed]] = {
+    "vertical/early_warning": Ended,
+    "vertical/cold_start": Welcomed,
+}
 
 
 @dataclass
@@ -127,7 +132,7 @@ def check_roles(
     JobError
         It is not so.
     """
-    leader = job.data.label_party
+    leader = job.label_party
     if leader not in roster:
         raise JobError(f"data.label_party: the federation has no site {leader}")
     if leader not in hello:
@@ -155,8 +160,8 @@ class Session:
     ) -> None:
         self.federation, self.job, self.checkpoint = federation, federation.job, checkpoint
         self.hello = hello
-        assert self.job.data.label_party is not None
-        self.leader = self.job.data.label_party
+        assert self.job.label_party is not None
+        self.leader = self.job.label_party
         self.parties = {site: int(said["features"]) for site, said in hello.items()}
         self.attempt = self.step = self.number = 0
         self.mail = Mail(self.parties)
@@ -225,8 +230,9 @@ class Session:
         self.step += 1
 
         def check(reply: Reply) -> str | None:
-            ended = Ended if reply.meta.get("stopped_by") else Progressed
-            return fault(ended, reply.meta) or fault_of(reply, self.parties)
+            last = _ENDED[self.job.service]
+            form = last if reply.meta.get("stopped_by") else Progressed
+            return fault(form, reply.meta) or fault_of(reply, self.parties)
 
         letters = self.mail.take(self.leader)
         replies, outcome = self.federation.patiently(
@@ -275,7 +281,9 @@ class Session:
         cost.loss, cost.roc_auc = self.said["loss"], self.said["roc_auc"]
         quality = "done over, a party is away"
         if self.said["step"]:
-            quality = f"loss {cost.loss:.5f}, ROC-AUC {cost.roc_auc or 0:.4f}"
+            quality = f"loss {cost.loss:.5f}"
+            if cost.roc_auc is not None:
+                quality += f", ROC-AUC {cost.roc_auc:.4f}"
         text = f"round {cost.number}: {quality}"
         total = self.job.scenario.rounds
         self.federation.progress(Step("training", text, cost.number, total))

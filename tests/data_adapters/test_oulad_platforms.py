@@ -51,7 +51,7 @@ def test_three_platforms_share_out_the_data_set(shared_data: Path) -> None:
     for platform, own in PLATFORMS.items():
         records, quality = clean(read(path, platform))
         assert quality.compact(platform)["rejected"] == 0
-        assert records.present() == ("learners", "resources", "events")
+        assert records.present() == ("learners", "resources", "enrolments", "events")
         assert set(records.columns("learners")) == {"learner_id", "link_id"}
         here = clicks[clicks["id_site"].map(kinds).isin(own)]
         assert records.count("events") == len(here)

@@ -50,6 +50,9 @@ def test_governance_rejects_exactly_the_bad_rows(folder: Path, platform: str) ->
     summary = json.loads(file.read_text())
     dirt, rows = summary["dirt"][platform], summary["rows"][platform]
     for table in records.present():
+        if table not in rows:
+            assert (platform, table) != ("mooc", "enrolments")  # others': who was seen where
+            continue
         bad = dirt.get(table, {})
         quality = report.tables[table]
         assert quality.rows == rows[table]

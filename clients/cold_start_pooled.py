@@ -1,0 +1,60 @@
+"""The pooled baseline of a cold start: all parties' columns in one place. Research mode only.
+
+As `clients/vertical_pooled.py`, for a label for each category.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.linear_model import LogisticRegression
+
+from clients.alignment import read_alignment
+from clients.newcomers import newcomers
+from clients.platform import TRAIN
+from clients.site import Site
+from clients.taste import taste
+from edufed.config import Job, SiteSettings
+from edufed.vertical import log_loss
+
+Array = npt.NDArray[np.float64]
+
+
+def pooled_cold_start(job: Job, sites: Sequence[SiteSettings]) -> dict[str, Any]:
+    """Train one logistic regression for each category on all parties' columns of a finished job.
+
+    Returns
+    -------
+    dict
+        `scores`, float64 array, shape (shared rows, foretold categories), and `loss`, penalty
+        included, the mean over categories: the lowest there is for the training rows.
+    """
+    opened = {settings.name: Site(settings) for settings in sites}
+    assert job.label_party is not None
+    label = opened.pop(job.label_party)
+    rows = read_alignment(label, job.id).rows
+    own = newcomers(label, job)
+    trains = own.part[rows] == TRAIN
+    x = np.hstack(
+        [
+            own.x[rows],
+            *(
+                taste(site, job).of(read_alignment(site, job.id).rows, trains)
+                for site in opened.values()
+            ),
+        ]
+    )
+    y, ridge = own.y[rows], job.model.l2
+    scores, losses = np.empty(y.shape), []
+    for number in range(y.shape[1]):
+        model = LogisticRegression(
+            C=1 / (ridge * trains.sum()), solver="newton-cholesky", tol=1e-8, max_iter=200
+        )
+        model.fit(x[trains], y[trains, number])
+        scores[:, number] = model.decision_function(x)
+        fit = log_loss(scores[trains, number], y[trains, number])
+        losses.append(float(fit) + ridge / 2 * float((model.coef_**2).sum()))
+    return {"scores": scores, "loss": float(np.mean(losses))}
