@@ -6,6 +6,10 @@ The sites run in one process, and what they can do at the same time they do at t
 machines of their own, but on these cores. openmined-psi has no threads, so its time is given twice:
 its four phases one after the other, and as if client and server, on a core each, did their first
 phases at the same time. Half of a site's identifiers are shared. The best of the repeats counts.
+
+Where others use the machine, a process gets about the same share of it with two threads as with
+one, and the seconds say little of either. `speedup_two_free_cores` is by processor time: what
+openmined-psi takes on its one core, over what EduFed's would be if two shared it evenly.
 """
 
 from __future__ import annotations
@@ -31,6 +35,7 @@ from edufed.privacy.psi import KeyedHashMatcher, KeyedHashSite, PsiPlan, PsiSite
 from edufed.privacy.psi.plan import Method, Mode
 
 GOAL = 3.0
+CORES = 2
 
 
 def main() -> None:
@@ -173,8 +178,14 @@ def best(rows: list[dict[str, Any]]) -> dict[str, Any]:
 def goals(row: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     if "skipped" in other:
         return {}
-    speedup = other["seconds"] / row["seconds"]
-    return {"speedup": {"value": speedup, "goal": f">= {GOAL:g}", "holds": speedup >= GOAL}}
+    found = {
+        "speedup": other["seconds"] / row["seconds"],
+        "speedup_two_free_cores": CORES * other["processor_seconds"] / row["processor_seconds"],
+    }
+    return {
+        name: {"value": value, "goal": f">= {GOAL:g}", "holds": value >= GOAL}
+        for name, value in found.items()
+    }
 
 
 def show(rows: list[dict[str, Any]], reached: dict[str, Any], ids: int) -> None:
