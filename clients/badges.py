@@ -7,10 +7,13 @@ was converted, counts against the share of credits that rules allow; nothing cou
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import hmac
+import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -53,8 +56,8 @@ class Badges:
         private_folder(self.folder)
         self.ledger = AuditLog(self.folder / "ledger.jsonl")
 
-    def history(self, learner: str) -> History:
-        """Return what is recognised already of a learner of this site.
+    def histories(self) -> Callable[[str], History]:
+        """Read the ledger once; return what it knows of each learner of this site.
 
         Raises
         ------
@@ -63,17 +66,19 @@ class Badges:
         """
         entries = self.ledger.verify()
         gone = _revoked(entries)
-        own = [
-            entry.details
-            for entry in entries
-            if entry.event in (ISSUED, CONVERTED)
-            and entry.details["learner"] == self._name(learner)
-            and entry.details["badge"] not in gone
-        ]
-        return History(
-            credits=sum(each["credits"] for each in own),
-            courses=frozenset(each["course"] for each in own),
-        )
+        found: dict[str, list[dict[str, Any]]] = {}
+        for entry in entries:
+            if entry.event in (ISSUED, CONVERTED) and entry.details["badge"] not in gone:
+                found.setdefault(entry.details["learner"], []).append(entry.details)
+
+        def history(learner: str) -> History:
+            own = found.get(self._name(learner), [])
+            return History(
+                credits=sum(each["credits"] for each in own),
+                courses=frozenset(each["course"] for each in own),
+            )
+
+        return history
 
     def issue(
         self,
@@ -104,8 +109,19 @@ class Badges:
             The approver may not approve.
         """
         rules.check_approver(approver)
+        with self._alone():
+            return self._issue(row, stated, rules, approver, identity)
+
+    def _issue(
+        self,
+        row: Mapping[str, Any],
+        stated: Statement,
+        rules: Rules,
+        approver: str,
+        identity: str | None,
+    ) -> Issued:
         learner, course = str(row["learner_id"]), str(row["course_id"])
-        if found := objections(rules, row, stated, self.history(learner)):
+        if found := objections(rules, row, stated, self.histories()(learner)):
             raise BadgeError(f"not issued: {'; '.join(found)}")
         key = self.site.identity()
         place = self._free_place()
@@ -144,12 +160,13 @@ class Badges:
         BadgeError
             This site did not issue it, or it is revoked already.
         """
-        entries = self.ledger.verify()
-        if badge not in {e.details["badge"] for e in entries if e.event == ISSUED}:
-            raise BadgeError("this site issued no such badge")
-        if badge in _revoked(entries):
-            raise BadgeError("the badge is revoked already")
-        self.ledger.append(REVOKED, {"badge": badge, "reason": reason, "approver": approver})
+        with self._alone():
+            entries = self.ledger.verify()
+            if badge not in {e.details["badge"] for e in entries if e.event == ISSUED}:
+                raise BadgeError("this site issued no such badge")
+            if badge in _revoked(entries):
+                raise BadgeError("the badge is revoked already")
+            self.ledger.append(REVOKED, {"badge": badge, "reason": reason, "approver": approver})
 
     def status_list(self, rules: Rules) -> str:
         """Return the site's signed status list as it stands."""
@@ -191,14 +208,20 @@ class Badges:
             The approver may not approve.
         """
         rules.check_approver(approver)
+        if found.site == self.site.name:
+            raise BadgeError("not converted: this site issued it, and counts it already")
+        with self._alone():
+            return self._convert(found, learner, rules, approver)
+
+    def _convert(self, found: Verified, learner: str, rules: Rules, approver: str) -> float:
         badge, achievement = found.credential["id"], found.subject["achievement"]["id"]
         entries = self.ledger.verify()
         if any(e.event == CONVERTED and e.details["badge"] == badge for e in entries):
             raise BadgeError("not converted: this badge was converted already")
-        history = self.history(learner)
+        history = self.histories()(learner)
         if achievement in history.courses:
             raise BadgeError("not converted: this achievement was converted already")
-        worth = float(found.subject["creditsEarned"])
+        worth = found.credits
         if history.credits + worth > rules.credits.largest:
             raise BadgeError(
                 f"not converted: more than {rules.credits.largest_share:.0%} of the programme's"
@@ -217,6 +240,16 @@ class Badges:
             },
         )
         return worth
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep others out between a look at the ledger and the entry that it allows."""
+        handle = os.open(self.folder / "badges.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
 
     def _free_place(self) -> int:
         taken = {e.details["place"] for e in self.ledger.verify() if e.event == ISSUED}

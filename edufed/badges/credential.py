@@ -6,7 +6,6 @@ in words; alignments say which level of which framework the site claims.
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,11 +13,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from edufed.badges.identity_hash import identity_object
+from edufed.badges.narrative import narrative
 from edufed.badges.rules import Rules
 from edufed.badges.status_list import entry
 from edufed.badges.token import moment
 from edufed.certify.conformal import KINDS
-from edufed.certify.statement import Coverage, Statement
+from edufed.certify.statement import Statement
 
 CONTEXT = (
     "https://www.w3.org/ns/credentials/v2",
@@ -185,46 +185,3 @@ def _evidence(
         "narrative": narrative(own, stated, decision),
         "statement": {"learner": own, "decision": decision, **stated.model_dump(mode="json")},
     }
-
-
-def narrative(own: Mapping[str, Any], stated: Statement, decision: Mapping[str, Any]) -> str:
-    """Write the statement in words, as Markdown."""
-    low, high = own["interval"]
-    lines = [
-        f"**{own['course']}**: estimated probability of passing {own['estimate']:.3f}, interval"
-        f" {low:.3f} to {high:.3f}; prediction set: {own['set']}. Assessments handed in:"
-        f" {own['submitted']} ({own['submitted_share']:.0%} of those due), mean score"
-        f" {own['score_mean']:.0%}.",
-        f"Target: {stated.target} {stated.assessed_what} {stated.assessed_how}"
-        f" {stated.estimate_by}",
-        f"Coverage: nominal {stated.nominal:.1%}; achieved {_achieved(stated.overall)} over all"
-        f" sites, {_achieved(stated.site)} at {stated.issuing_site}, {_achieved(stated.education)}"
-        f" in {stated.education_type} education, {_achieved(stated.earlier)} with bounds from"
-        " earlier courses.",
-        f"Calibration: group {stated.calibration_group}, {stated.calibration_passed} learners who"
-        f" passed and {stated.calibration_failed} who did not. {stated.calibration_drawn}",
-        *(
-            f"Coverage of {title}: "
-            + "; ".join(f"{group.group} {_achieved(group)}" for group in groups)
-            + "."
-            for title, groups in (
-                ("regions", stated.regions),
-                (f"groups at {stated.issuing_site}", stated.subgroups),
-            )
-            if groups
-        ),
-        f"Model {stated.model} ({stated.strategy}, features {stated.features_version}, SHA-256"
-        f" {stated.model_sha256}), job {stated.job} of {stated.created}, EduFed {stated.edufed};"
-        f" data {stated.data}, version {stated.data_version}. Privacy:"
-        f" {json.dumps(stated.privacy, sort_keys=True)}.",
-        f"Decided by {decision['approver']} on {decision['time']} under rules"
-        f" {decision['rules']!r}.",
-        *(f"- {text}" for text in stated.does_not_establish),
-    ]
-    return "\n\n".join(lines)
-
-
-def _achieved(found: Coverage | None) -> str:
-    if found is None:
-        return "not told, of too few learners,"
-    return f"{found.coverage:.1%} ({found.low:.1%} to {found.high:.1%}, n = {found.n})"

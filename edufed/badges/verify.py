@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +34,11 @@ class Verified:
         """What it says of the learner."""
         found: dict[str, Any] = self.credential["credentialSubject"]
         return found
+
+    @property
+    def credits(self) -> float:
+        """What it is worth."""
+        return float(self.subject["creditsEarned"])
 
 
 def verify(
@@ -69,10 +75,13 @@ def verify(
         fitting = bool(_TYPES & set(found["type"])) and found["issuer"]["name"] == site
         status, stated = found["credentialStatus"], found["credentialSubject"]["identifier"]
         url = str(status["statusListCredential"])
-    except (KeyError, TypeError):
+        worth = float(found["credentialSubject"]["creditsEarned"])
+        fitting = fitting and math.isfinite(worth) and worth > 0
+        fitting = fitting and isinstance(found["credentialSubject"]["achievement"]["id"], str)
+    except (KeyError, TypeError, ValueError):
         raise BadgeError("the badge lacks what every badge has") from None
     if not fitting:
-        raise BadgeError("the badge is another kind of credential, or names another site")
+        raise BadgeError("the badge is of another kind than this site takes, or names another site")
     listed = read(status_list(url).strip(), key, "status list")
     if is_revoked(listed, status):
         raise BadgeError(f"the badge was revoked by {site}")

@@ -87,6 +87,7 @@ class Statement(Settings):
     """
 
     version: Literal[1] = 1
+    language: Literal["en", "zh"]
     job: str
     created: str
     edufed: str
@@ -127,7 +128,7 @@ def statement(
     weights: str,
     data: str,
     subgroups: Sequence[Mapping[str, Any]],
-    language: str,
+    language: Literal["en", "zh"],
 ) -> Statement:
     """Put the statement of one site together.
 
@@ -143,8 +144,7 @@ def statement(
         Fingerprints of the model and of the site's records.
     subgroups : sequence of mapping
         Coverage at the site by group.
-    language : str
-        "en" or "zh".
+    language : {"en", "zh"}
     """
     words = _WORDS[language]
     own = next((row for row in certified["regions"] if row["site"] == site), None)
@@ -152,6 +152,7 @@ def statement(
     group = {"all": "all", "education": education, "site": site}[certified["quantiles"]]
     calibrated = next(row for row in certified["calibration"] if row["group"] == group)
     return Statement(
+        language=language,
         job=description.job,
         created=description.created,
         edufed=description.edufed,

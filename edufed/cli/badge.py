@@ -48,8 +48,9 @@ def issue(arguments: Sequence[str]) -> None:
     badges, console = Badges(site), Console(stderr=True)
     if "approver" not in given:
         tally: dict[str, int] = {}
+        history = badges.histories()
         for row in frame.to_dict("records"):
-            found = objections(rules, row, stated, badges.history(str(row["learner_id"])))
+            found = objections(rules, row, stated, history(str(row["learner_id"])))
             for reason in found or ["may be issued"]:
                 tally[reason] = tally.get(reason, 0) + 1
         for reason, rows in sorted(tally.items(), key=lambda each: -each[1]):
@@ -93,7 +94,7 @@ def verify(file: str, arguments: Sequence[str]) -> None:
         f"valid: {achievement['name']}, issued by {found.site}, approved by"
         f" {found.credential['evidence'][0]['statement']['decision']['approver']}",
         f"from {found.credential['validFrom']} until {found.credential['validUntil']},"
-        f" {found.subject['creditsEarned']:g} credits, not revoked",
+        f" {found.credits:g} credits, not revoked",
     ]
     if "identity" in given:
         lines.append("it is this learner's")

@@ -38,6 +38,7 @@ def by_sorting(scores: list[int], coverage: float) -> int | None:
     return sorted(scores)[rank - 1] if rank <= len(scores) else None
 
 
+@settings(deadline=None)
 @given(SITES, st.sampled_from([0.5, 0.8, 0.9, 0.95, 0.99]))
 def test_the_federations_bounds_are_those_of_all_learners_in_one_place(
     sites: list[list[tuple[float, bool]]], coverage: float
@@ -51,6 +52,7 @@ def test_the_federations_bounds_are_those_of_all_learners_in_one_place(
     )
 
 
+@settings(deadline=None)
 @given(SITES, st.sampled_from([0.5, 0.9, 0.95]))
 def test_calibration_learners_themselves_are_covered(
     sites: list[list[tuple[float, bool]]], coverage: float
@@ -109,7 +111,7 @@ def test_kinds_and_their_tally() -> None:
     assert unstack(stack([limits])) == [limits]
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(st.integers(1, 400).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n))))
 def test_the_exact_interval_holds_its_share(found: tuple[int, int]) -> None:
     learners, right = found
