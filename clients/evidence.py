@@ -18,7 +18,6 @@ import numpy.typing as npt
 import pandas as pd
 
 from clients.education import education_of
-from clients.predict import write_predictions
 from clients.site import Site
 from edufed.certify.calibration import Calibration
 from edufed.certify.conformal import KINDS, covered, interval, tally
@@ -78,6 +77,8 @@ def write_evidence(
     arrays : dict
         The model, for its fingerprint.
     """
+    from clients.predict import write_predictions  # with torch: whoever reads a list needs none
+
     matrix = site.learners(job.certify.cutoff_day).matrix
     kinds = calibration.kinds(bins, fold)
     rows = (fold >= 0) | np.isnan(matrix.target)

@@ -7,10 +7,12 @@ estimate beside it, so that whoever is shown the badge can judge it without aski
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from edufed.config.errors import Settings
-from edufed.published import Description
+
+if TYPE_CHECKING:
+    from edufed.published import Description  # with torch: whoever reads a statement needs none
 
 _WORDS: dict[str, dict[str, Any]] = {
     "en": {

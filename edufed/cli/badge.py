@@ -5,14 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx
 from rich.console import Console
 
-from clients.badges import Badges
-from clients.evidence import read_evidence
-from clients.site import Site
 from edufed.badges.rules import Rules, load_rules, objections
 from edufed.badges.token import MOST_BYTES, BadgeError
 from edufed.badges.verify import Verified
@@ -24,6 +20,11 @@ from edufed.deployment import load_site_node
 from edufed.identity import load_roster
 from edufed.privacy.simulated import simulated_roster
 from edufed.private_files import write_private
+
+if TYPE_CHECKING:
+    # With pandas and duckdb: checking a badge needs neither.
+    from clients.badges import Badges
+    from clients.site import Site
 
 _TIMEOUT_S = 20.0
 
@@ -43,9 +44,9 @@ def issue(arguments: Sequence[str]) -> None:
         ("site", "rules"),
         ("run", "job", "approver", "learner", "course", "identity", "out"),
     )
-    site, rules = _site(given), load_rules(Path(given["rules"]))
-    frame, stated = _evidence(site, given)
-    badges, console = Badges(site), Console(stderr=True)
+    rules = load_rules(Path(given["rules"]))
+    badges, console = _badges(given), Console(stderr=True)
+    frame, stated = _evidence(badges.site, given)
     if "approver" not in given:
         tally: dict[str, int] = {}
         history = badges.histories()
@@ -114,9 +115,9 @@ def revoke(file: str, arguments: Sequence[str]) -> None:
         This site did not issue it, or it is revoked already.
     """
     given = keywords(arguments, ("site", "rules", "approver", "reason", "out"), ("run",))
-    site, rules = _site(given), load_rules(Path(given["rules"]))
+    rules = load_rules(Path(given["rules"]))
     rules.check_approver(given["approver"])
-    badges = Badges(site)
+    badges = _badges(given)
     # The name of the file is the badge's id: a badge can be revoked that is no longer at hand.
     badges.revoke(f"urn:uuid:{Path(file).stem}", given["reason"], given["approver"])
     _publish(badges, rules, Path(given["out"]))
@@ -136,7 +137,7 @@ def convert(file: str, arguments: Sequence[str]) -> None:
         ("site", "rules", "approver", "learner", "identity"),
         ("run", "roster", "status"),
     )
-    badges, rules = Badges(_site(given)), load_rules(Path(given["rules"]))
+    badges, rules = _badges(given), load_rules(Path(given["rules"]))
     credits = badges.convert(_verified(file, given), given["learner"], rules, given["approver"])
     print(f"converted: {credits:g} credits")
 
@@ -146,7 +147,7 @@ def publish(arguments: Sequence[str]) -> None:
     given = keywords(arguments, ("site", "rules", "out"), ("run",))
     rules, out = load_rules(Path(given["rules"])), Path(given["out"])
     out.mkdir(parents=True, exist_ok=True)
-    _publish(Badges(_site(given)), rules, out)
+    _publish(_badges(given), rules, out)
     print(f"publish {out / 'status.jwt'} at {rules.issuer.status_list}")
 
 
@@ -168,6 +169,8 @@ def _status(given: dict[str, str]) -> Callable[[str], str]:
 
 
 def _fetched(url: str) -> str:
+    import httpx
+
     try:
         if not url.startswith("https://"):
             raise BadgeError("the badge's status list has no https address; give status=FILE")
@@ -210,17 +213,22 @@ def _keys(given: dict[str, str]) -> dict[str, bytes]:
     return roster.signing_keys()
 
 
-def _site(given: dict[str, str]) -> Site:
-    """Return the site of a YAML file, or the simulated one of that name in a run's folder."""
+def _badges(given: dict[str, str]) -> Badges:
+    """Return the badges of the site in a YAML file, or of a simulated one in a run's folder."""
+    from clients.badges import Badges
+    from clients.site import Site
+
     if "run" in given and not Path(given["site"]).is_file():
         for settings in simulated_sites(_job(given["run"])):
             if settings.name == given["site"]:
-                return Site(settings)
+                return Badges(Site(settings))
         raise SettingsError(f"site: {given['run']} has no site {given['site']!r}")
-    return Site(load_site(Path(given["site"])))
+    return Badges(Site(load_site(Path(given["site"]))))
 
 
 def _evidence(site: Site, given: dict[str, str]) -> Any:
+    from clients.evidence import read_evidence
+
     if ("run" in given) == ("job" in given):
         raise SettingsError("give one of run=DIR and job=ID")
     job = given["job"] if "job" in given else _job(given["run"], simulated=False).id

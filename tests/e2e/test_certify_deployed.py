@@ -10,13 +10,17 @@ from typing import Any
 
 import pytest
 import yaml
-from badge_examples import APPROVER, RULES
+from badge_examples import APPROVER, IDENTITY, RULES
 from deployed import Deployed, Finished, install, provinces
+from jwt.utils import base64url_decode, base64url_encode
 from openbadgeslib.ob3.verifier import OB3Verifier
 
 from clients.evidence import read_evidence
 from edufed.badges.did import did_key
+from edufed.badges.token import BadgeError
+from edufed.cli import badge
 from edufed.cli.server import program
+from edufed.config import SettingsError
 from edufed.identity import load_roster
 
 pytestmark = pytest.mark.e2e
@@ -61,16 +65,6 @@ def rules(federation: Deployed) -> Path:
     return file
 
 
-def badge(federation: Deployed, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [program("edufed"), "badge", *arguments],
-        cwd=federation.folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 def test_coverage_is_told_by_region_under_secure_aggregation(certified: Finished) -> None:
     report: dict[str, Any] = certified.report
     found = report["certify"]
@@ -84,65 +78,75 @@ def test_coverage_is_told_by_region_under_secure_aggregation(certified: Finished
 
 
 def test_a_badge_of_one_site_verifies_at_another_until_revoked(
-    federation: Deployed, certified: Finished, rules: Path
+    federation: Deployed,
+    certified: Finished,
+    rules: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.chdir(federation.folder)
     job = certified.report["job"]["id"]
     frame, _ = read_evidence(federation.state(SITES[0]), job)
-    row = frame[(frame["set"] == "pass") & frame["score_mean"].notna() & (frame["low"] > 0.3)].iloc[
-        0
-    ]
-    out = federation.folder / "badges"
+    sure = frame[(frame["set"] == "pass") & (frame["low"] > 0.3)].dropna()
+    learner, course = sure.iloc[0]["learner_id"], sure.iloc[0]["course_id"]
     own = (f"site={SITES[0]}.yaml", f"rules={rules}")
-
-    asked = badge(federation, "issue", *own, f"job={job}")
-    assert "nothing was issued" in asked.stderr
-    assert not out.exists()
-    wanted = (f"learner={row['learner_id']}", f"course={row['course_id']}", f"out={out}")
-    refused = badge(federation, "issue", *own, f"job={job}", *wanted, "approver=Nobody")
-    assert (refused.returncode, out.exists()) == (2, False)
+    wanted = (f"job={job}", f"learner={learner}", f"course={course}", "out=badges")
     approved = (*own, f"approver={APPROVER}")
-    issued = badge(
-        federation, "issue", *approved, f"job={job}", *wanted, "identity=ada@example.org"
-    )
-    assert issued.returncode == 0, issued.stderr
-    (file,) = out.glob("*-*.jwt")
+
+    badge.issue([*own, f"job={job}"])
+    assert "nothing was issued" in capsys.readouterr().err
+    with pytest.raises(SettingsError, match="not among the approvers"):
+        badge.issue([*own, *wanted, "approver=Nobody"])
+    assert not Path("badges").exists()
+    badge.issue([*approved, *wanted, f"identity={IDENTITY}"])
+    (file,) = Path("badges").glob("*-*.jwt")
     assert file.stat().st_mode & 0o777 == 0o600
 
-    # Another site has the badge and the list, its own roster, and no network.
-    elsewhere = federation.folder / "elsewhere"
-    shutil.copytree(out, elsewhere)
-    taken = elsewhere / file.name
+    # Another site has the badge, the list and its own roster, and asks nobody.
+    elsewhere = Path(shutil.copytree("badges", "elsewhere"))
+    taken = str(elsewhere / file.name)
     other = (f"site={SITES[1]}.yaml", f"status={elsewhere / 'status.jwt'}")
-    checked = badge(federation, "verify", str(taken), *other, "identity=ada@example.org")
+    checked = subprocess.run(
+        [program("edufed"), "badge", "verify", taken, *other, f"identity={IDENTITY}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert (checked.returncode, checked.stdout.splitlines()[-1]) == (0, "it is this learner's")
-    public = load_roster(federation.folder / "keys" / "roster.yaml").signing_keys()[SITES[0]]
-    library = OB3Verifier.for_issuer_did(did_key(public))
+    library = OB3Verifier.for_issuer_did(
+        did_key(load_roster(Path("keys/roster.yaml")).signing_keys()[SITES[0]])
+    )
     library.verify(
-        taken.read_text().strip(),
+        Path(taken).read_text().strip(),
         check_status=True,
         download=lambda _: (elsewhere / "status.jwt").read_bytes(),
     )
 
-    converting = (*other, f"rules={rules}", f"approver={APPROVER}", "learner=of-theirs")
-    converted = badge(federation, "convert", str(taken), *converting, "identity=ada@example.org")
-    assert converted.stdout == "converted: 30 credits\n", converted.stderr
-    again = badge(federation, "convert", str(taken), *converting, "identity=ada@example.org")
-    assert (again.returncode, "converted already" in again.stderr) == (1, True)
+    by_whom = (f"rules={rules}", f"approver={APPROVER}", "learner=of-theirs")
+    converting = [*other, *by_whom, f"identity={IDENTITY}"]
+    badge.convert(taken, converting)
+    with pytest.raises(BadgeError, match="converted already"):
+        badge.convert(taken, converting)
 
+    head, body, signature = Path(taken).read_text().strip().split(".")
+    said_more = base64url_decode(body).replace(b'"creditsEarned":30', b'"creditsEarned":90')
     altered = elsewhere / "altered.jwt"
-    head, body, signature = taken.read_text().strip().split(".")
-    altered.write_text(f"{head}.{body[:-8]}AAAA{body[-4:]}.{signature}")
-    assert badge(federation, "verify", str(altered), *other).returncode == 1
+    altered.write_text(f"{head}.{base64url_encode(said_more).decode()}.{signature}")
+    with pytest.raises(BadgeError, match="altered"):
+        badge.verify(str(altered), other)
 
-    revoked = badge(federation, "revoke", str(file), *approved, "reason=an error", f"out={out}")
-    assert revoked.returncode == 0, revoked.stderr
-    shutil.copy(out / "status.jwt", elsewhere)
-    after = badge(federation, "verify", str(taken), *other)
-    assert after.returncode == 1
-    assert after.stderr == f"edufed: the badge was revoked by {SITES[0]}\n"
-    assert str(row["learner_id"]) not in "".join(
-        done.stderr + done.stdout for done in (asked, refused, issued, checked, after)
+    badge.revoke(str(file), [*approved, "reason=an error", "out=badges"])
+    shutil.copy("badges/status.jwt", elsewhere)
+    said = capsys.readouterr()
+    assert "converted: 30 credits" in said.out
+    assert learner not in said.out + said.err
+    after = subprocess.run(
+        [program("edufed"), "badge", "verify", taken, *other],
+        capture_output=True,
+        text=True,
+        check=False,
     )
+    assert (after.returncode, after.stderr) == (1, f"edufed: the badge was revoked by {SITES[0]}\n")
 
 
 def test_no_learner_is_on_the_wire_or_in_the_report(
