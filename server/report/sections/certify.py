@@ -10,7 +10,7 @@ from server.report.figures import DASH, count, percent, score
 from server.report.pieces import Block, Figure, Figures, KeyFigure, Points, Prose, Table
 from server.report.words import Words
 
-ORDER = 12
+ORDER = 25
 _SHOWN = 40  # more rows than this are no plot to read; the table has all
 
 
