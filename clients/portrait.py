@@ -105,7 +105,7 @@ def evaluate(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> A
     x = learners.x[learners.learn]
     alone: dict[Family, Fitted] = {}
     if len(x) >= max(site.settings.policy.min_learners, settings.min_cohort):
-        alone = search_alone(settings.clusters, x, job.scenario.rounds, job.seed)
+        alone = search_alone(settings.clusters, x, job.seed)
     sums: Arrays = {}
     own: dict[str, float] = {}
     for family in families(settings.clusters):

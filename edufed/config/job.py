@@ -99,7 +99,8 @@ class Job(Settings):
     @property
     def secure_sums(self) -> int:
         """Most federation-wide sums that the job can ask for: its rounds and a few around them."""
-        return self.scenario.rounds + 16
+        own = self.task.clusters.rounds if isinstance(self.task, PortraitSettings) else None
+        return (own or self.scenario.rounds) + 16
 
     def for_sites(self) -> dict[str, Any]:
         """Return the job as it travels: deployed, without what only the coordinator's disk has."""

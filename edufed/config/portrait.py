@@ -72,6 +72,7 @@ class ClusterSettings(Settings):
     sizes: Annotated[list[Annotated[int, Field(ge=2)]], Field(min_length=1)]  # numbers of clusters
     starts: PositiveInt  # of each fit; the best after trial_rounds goes on
     trial_rounds: PositiveInt
+    rounds: PositiveInt  # at most; fits that have not ended by then are used as they are
     tolerance: PositiveFloat  # a fit ends when its loss for each learner falls by less
     bootstraps: Annotated[int, Field(ge=2)]  # resamples of all learners, for stability
     partitions: PositiveInt  # of the sites into halves, for replication
@@ -92,7 +93,8 @@ class AcceptSettings(Settings):
 
     stability: Agreement  # mean adjusted Rand index of bootstrap fits with the fit of all learners
     replication: Agreement  # mean adjusted Rand index of fits of different sites
-    separation: Agreement  # lower end of the interval of eta squared on test learners
+    # Lower end of the interval of eta squared on test learners, which may fall below 0.
+    separation: Annotated[float, Field(ge=-1, le=1)]
 
 
 class PortraitSettings(Settings):

@@ -112,9 +112,7 @@ def answer(
     return sums
 
 
-def search_alone(
-    settings: ClusterSettings, x: Float64Array, rounds: int, seed: int
-) -> dict[Family, Arrays]:
+def search_alone(settings: ClusterSettings, x: Float64Array, seed: int) -> dict[Family, Arrays]:
     """Fit every family to one set of learners that is in one place: one site's, or all.
 
     Returns
@@ -124,7 +122,7 @@ def search_alone(
     """
     search = Search(settings, moments(x), 1, seed)
     weights = np.ones((len(x), 1), dtype=np.int64)
-    for _ in range(rounds):
+    for _ in range(settings.rounds):
         if search.done:
             break
         search.tell(answer(*search.asked(), x, weights))

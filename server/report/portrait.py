@@ -223,7 +223,7 @@ def _warnings(outcome: Outcome) -> list[str]:
     warnings = []
     if outcome.under_way:
         warnings.append(
-            f"{outcome.under_way} fits had not ended by the last round; raise scenario.rounds"
+            f"{outcome.under_way} fits had not ended by the last round; raise task.clusters.rounds"
         )
     if outcome.chosen is None:
         warnings.append("no clustering passed: none is both stable and the same across sites")

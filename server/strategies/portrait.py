@@ -227,7 +227,7 @@ class _Asking:
     def fit(self, search: Search) -> list[tuple[Exchange, float]]:
         """Go on until no fit is under way, or for as many rounds as there are."""
         rounds = []
-        total = self.job.scenario.rounds
+        total = self.settings.clusters.rounds
         for number in range(1, total + 1):
             if search.done:
                 break
