@@ -41,7 +41,7 @@ def night_share(
         f"""
         SELECT learner_id, course_id, avg((hour >= {begins} OR hour < {ends})::INTEGER)
         FROM (
-            SELECT learner_id, course_id, 24 * (day - floor(day)) AS hour
+            SELECT learner_id, course_id, round(24 * (day - floor(day)), 6) AS hour
             FROM (
                 SELECT learner_id, course_id, "time" + $2 AS day FROM events WHERE "time" <= $1
             )

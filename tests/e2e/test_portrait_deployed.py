@@ -1,4 +1,4 @@
-"""Learner portraits on real processes: a coordinator and three sites, TLS, secure aggregation on."""
+"""Portraits on real processes: a coordinator and three sites, TLS, secure aggregation on."""
 
 from __future__ import annotations
 
