@@ -73,29 +73,18 @@ def check_together(job: Job) -> None:
         _recommends(job)
     if isinstance(job.task, CertifySettings):
         _certifies(job)
-    if isinstance(job.task, QualityMapSettings):
-        _maps(job)
-    if isinstance(job.task, PortraitSettings):
-        _portrays(job)
+    if isinstance(job.task, QualityMapSettings | PortraitSettings):
+        _adds_up(job)
     _trains_privately(job)
 
 
-def _maps(job: Job) -> None:
+def _adds_up(job: Job) -> None:
     if job.scenario.name != "horizontal":
-        raise ValueError("task=quality_map adds up sites' sums; choose scenario=horizontal")
+        raise ValueError(f"task={job.task.name} adds up sites' sums; choose scenario=horizontal")
     if isinstance(job.privacy, PrivateLearners):
         raise ValueError(
-            f"task=quality_map does not run with privacy={job.privacy.name} yet;"
+            f"task={job.task.name} does not run with privacy={job.privacy.name} yet;"
             " choose privacy=secagg"
-        )
-
-
-def _portrays(job: Job) -> None:
-    if job.scenario.name != "horizontal":
-        raise ValueError("task=portrait adds up sites' sums; choose scenario=horizontal")
-    if isinstance(job.privacy, PrivateLearners):
-        raise ValueError(
-            f"task=portrait does not run with privacy={job.privacy.name} yet; choose privacy=secagg"
         )
 
 

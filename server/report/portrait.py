@@ -71,7 +71,7 @@ def build_report(
                 seconds,
                 outcome.phases,
                 len(outcome.rounds),
-                stopped_by="rounds" if outcome.under_way else "optimum",
+                stopped_by="rounds" if outcome.under_way else "converged",
             ),
             "privacy": {"secagg": secagg, "he": outcome.encrypted, "ledger": []},
             "quality": [meta["quality"] for meta in outcome.hello.values()],

@@ -293,6 +293,22 @@ def provinces(path: Path, regions: int, learners: int) -> dict[str, dict[str, An
     return adapters
 
 
+@contextlib.contextmanager
+def regions_at_work(folder: Path, regions: int, learners: int) -> Iterator[Deployed]:
+    """Run a coordinator and the regions of a province in `folder`, all connected."""
+    deployed = Deployed(
+        folder,
+        install(folder / "installed"),
+        adapters=provinces(folder / "province", regions, learners),
+    )
+    try:
+        deployed.server()
+        deployed.start_sites()
+        yield deployed
+    finally:
+        deployed.close()
+
+
 def passed(site: Running, way: Literal["Receiv", "Send"], kind: str) -> int:
     """How many messages of a kind a site's SuperNode has received or sent, to the last byte."""
     lines = [line for line in site.text().splitlines() if line.startswith(" supernode")]

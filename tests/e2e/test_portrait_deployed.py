@@ -12,7 +12,7 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 import pytest
-from deployed import Deployed, Finished, install, provinces
+from deployed import Deployed, Finished, regions_at_work
 from flwr.serverapp import Grid
 from loopback import Loopback, flower_run
 
@@ -32,26 +32,16 @@ REGIONS = 3
 SITES = tuple(f"region-{number:02d}" for number in range(REGIONS))
 JOB = (
     *("task=portrait", "data=sites", "task.min_cohort=10", "scenario.round_timeout_s=90"),
-    *("task.replicates=50", "task.clusters.sizes=[3]", "task.clusters.rounds=4"),
-    *("task.clusters.starts=2", "task.clusters.trial_rounds=2", "task.clusters.bootstraps=3"),
+    *("task.replicates=50", "task.clusters.sizes=[3]", "task.clusters.rounds=3"),
+    *("task.clusters.starts=2", "task.clusters.trial_rounds=1", "task.clusters.bootstraps=3"),
     "task.accept={stability: 0, replication: 0, separation: -1}",
 )
 
 
 @pytest.fixture(scope="module")
 def federation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
-    folder = tmp_path_factory.mktemp("portrayed")
-    deployed = Deployed(
-        folder,
-        install(folder / "installed"),
-        adapters=provinces(folder / "province", REGIONS, 600),
-    )
-    try:
-        deployed.server()
-        deployed.start_sites()
+    with regions_at_work(tmp_path_factory.mktemp("portrayed"), REGIONS, 600) as deployed:
         yield deployed
-    finally:
-        deployed.close()
 
 
 @pytest.fixture(scope="module")

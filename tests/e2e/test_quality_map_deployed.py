@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from deployed import Deployed, Finished, install, provinces
+from deployed import Deployed, Finished, regions_at_work
 from pooled_map import assert_equal, together
 
 from clients.quality_map import read
@@ -21,16 +21,8 @@ JOB = ("data=sites", "task=quality_map", "scenario.round_timeout_s=60")
 
 @pytest.fixture(scope="module")
 def federation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
-    folder = tmp_path_factory.mktemp("mapped")
-    deployed = Deployed(
-        folder, install(folder / "installed"), adapters=provinces(folder / "province", 3, 900)
-    )
-    try:
-        deployed.server()
-        deployed.start_sites()
+    with regions_at_work(tmp_path_factory.mktemp("mapped"), 3, 900) as deployed:
         yield deployed
-    finally:
-        deployed.close()
 
 
 @pytest.fixture(scope="module")

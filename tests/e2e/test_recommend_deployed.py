@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 import pytest
-from deployed import Deployed, Finished, install, provinces
+from deployed import Deployed, Finished, regions_at_work
 from flwr.serverapp import Grid
 from loopback import Loopback, flower_run
 
@@ -35,18 +35,8 @@ JOB = (
 
 @pytest.fixture(scope="module")
 def federation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
-    folder = tmp_path_factory.mktemp("recommend")
-    deployed = Deployed(
-        folder,
-        install(folder / "installed"),
-        adapters=provinces(folder / "province", REGIONS, 600),
-    )
-    try:
-        deployed.server()
-        deployed.start_sites()
+    with regions_at_work(tmp_path_factory.mktemp("recommend"), REGIONS, 600) as deployed:
         yield deployed
-    finally:
-        deployed.close()
 
 
 @pytest.fixture(scope="module")
