@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,9 @@ from clients.summation import advert, contribute
 from clients.usage import Used, read
 from edufed.config.job import Job
 from edufed.config.task import RecommendSettings
+from edufed.fairness.groups import IntArray
+from edufed.fairness.lists import list_sums
+from edufed.fairness.summaries import group_counts
 from edufed.ranking import poisson_weights
 from edufed.recommend.agreed import Course, catalogue_of, from_message
 from edufed.recommend.counts import count, flat
@@ -57,8 +60,7 @@ def hello(site: Site, job: Job, meta: Mapping[str, Any], _arrays: Arrays) -> Ans
     usage = used.usage
     seconds = time.monotonic() - started
     learn, test = learn_and_test(usage.learner_id, usage.course_start, job)
-    wanted = np.zeros(len(usage), dtype=bool)
-    wanted[usage.row[usage.later & np.isnan(usage.first)]] = True
+    wanted = _wanted(usage)
     return {
         "courses": sorted(usage.catalogues),
         "catalogues": usage.catalogues,
@@ -73,12 +75,24 @@ def hello(site: Site, job: Job, meta: Mapping[str, Any], _arrays: Arrays) -> Ans
     }, advert(site, job, resumed=bool(meta["resumed"]))
 
 
+def _wanted(usage: Usage) -> Mask:
+    """Say of which enrolments something is to be foretold."""
+    wanted = np.zeros(len(usage), dtype=bool)
+    wanted[usage.row[usage.later & np.isnan(usage.first)]] = True
+    return wanted
+
+
 def send_counts(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> Answer:
-    """Answer with the site's share of every course's counts."""
-    usage = used_at(site, job.recommend).usage
+    """Answer with the site's share of every course's counts, and of the groups to be tested."""
+    used = used_at(site, job.recommend)
+    usage = used.usage
     seen = [interactions(usage, catalogue_of(said)) for said in meta["agreed"]]
     counts = [count(learners, job.recommend.cutoff_day) for learners in seen]
-    return {}, contribute(site, job, Share(sums=dict(flat(counts))), arrays)
+    _, test = learn_and_test(usage.learner_id, usage.course_start, job)
+    tested = used.groups[test & _wanted(usage)]
+    sums: Arrays = dict(flat(counts))
+    sums["group_counts"] = group_counts(np.zeros(len(tested)), tested)[:, :1]
+    return {}, contribute(site, job, Share(sums=sums), arrays)
 
 
 def train(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> Answer:
@@ -116,6 +130,7 @@ def evaluate(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> A
         arrays[f"{WEIGHT}vectors"],
         agreed_at(site, counts_file(job, meta)),
         np.random.default_rng(bootstrap_seed(site, job)),
+        meta["told"],
     )
     least = site.settings.policy.min_learners
     own = {
@@ -180,6 +195,7 @@ class Prepared:
 
     task: RecommendSettings
     usage: Usage
+    groups: IntArray
     courses: list[Local]
 
     @property
@@ -212,13 +228,15 @@ class Prepared:
         vectors: npt.NDArray[np.float64],
         agreed: list[Course],
         rng: np.random.Generator,
+        told: Sequence[int],
     ) -> tuple[Arrays, dict[str, npt.NDArray[np.float64]]]:
         """Judge every model on the test learners.
 
         Returns
         -------
         sums : dict of arrays
-            As `edufed.recommend.evaluation.sums_like`, over the courses that test.
+            As `edufed.recommend.evaluation.sums_like`, over the courses that test; and the
+            ranker's by told group, as `edufed.fairness.lists.list_sums`.
         ndcg : dict of arrays, shape (learners,)
             By model. It stays at the site.
         """
@@ -234,6 +252,7 @@ class Prepared:
         drawn = poisson_weights(len(people), self.task.replicates, rng)
         ndcg: dict[str, list[npt.NDArray[np.float64]]] = {model: [] for model in models}
         begin = 0
+        rows, own_weights = [np.zeros(0, dtype=np.int64)], [drawn[:0]]
         for place, (local, own, course) in enumerate(tested):
             resources = slice(begin, begin + len(own))
             begin += len(own)
@@ -244,13 +263,16 @@ class Prepared:
             scores = score(seen, course.counts, kinds, weights, own, self.task)
             if set(ALONE) & set(models):
                 scores |= score_alone(seen, count(local.seen, self.task.cutoff_day), self.task)
-            judged = add_course(
-                sums, place, resources, scores, models, seen, drawn[person[seen.rows]]
-            )
+            mine = drawn[person[seen.rows]]
+            judged = add_course(sums, place, resources, scores, models, seen, mine)
+            rows.append(seen.rows)
+            own_weights.append(mine)
             for model, values in judged.items():
                 ndcg[model].append(values)
         none = np.zeros(0)
-        return sums, {model: np.concatenate([none, *values]) for model, values in ndcg.items()}
+        joined = {model: np.concatenate([none, *values]) for model, values in ndcg.items()}
+        codes, mine = self.groups[np.concatenate(rows)], np.concatenate(own_weights)
+        return sums | list_sums(joined["ranker"], mine, codes, told), joined
 
     def _with(
         self, vectors: npt.NDArray[np.float64]
@@ -282,14 +304,15 @@ def counts_file(job: Job, meta: Mapping[str, Any]) -> str:
 
 def _prepare(site: Site, job: Job, kept: str) -> Prepared:
     agreed = agreed_at(site, kept)
-    usage = used_at(site, job.recommend).usage
+    used = used_at(site, job.recommend)
+    usage = used.usage
     learn, test = learn_and_test(usage.learner_id, usage.course_start, job)
     courses = []
     for course in agreed:
         seen = interactions(usage, course.catalogue)
         mine = (learn[seen.rows], test[seen.rows])
         courses.append(Local.of(course, job.recommend, seen, *mine))
-    return Prepared(job.recommend, usage, courses)
+    return Prepared(job.recommend, usage, used.groups, courses)
 
 
 def agreed_at(site: Site, kept: str) -> list[Course]:

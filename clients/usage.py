@@ -16,6 +16,8 @@ from clients.site import Site
 from data_adapters.base import open_adapter
 from data_adapters.governance import clean
 from edufed.config import SiteSettings
+from edufed.fairness.groups import IntArray
+from edufed.fairness.reading import read_memberships
 from edufed.recommend.usage import USAGE_VERSION, Usage, read_usage
 from edufed.records import LearningRecords
 from edufed.wire import Arrays
@@ -23,10 +25,19 @@ from edufed.wire import Arrays
 
 @dataclass(frozen=True)
 class Used:
-    """What a site's learners used, and how clean the records behind it were."""
+    """What a site's learners used, who they are, and how clean the records behind it were.
+
+    Attributes
+    ----------
+    usage : Usage
+    quality : dict
+    groups : int64 array, shape (enrolments, attributes)
+        As `edufed.fairness.groups.memberships` gives them.
+    """
 
     usage: Usage
     quality: dict[str, Any]
+    groups: IntArray
 
     @property
     def nbytes(self) -> int:
@@ -83,7 +94,7 @@ def _read(site: Site, records: LearningRecords, cutoff: float, horizon: float, s
         catalogues=json.loads(str(stored["catalogues"])),
     )
     check_learners(site.settings.policy, len(usage))
-    return Used(usage, quality)
+    return Used(usage, quality, stored["groups"])
 
 
 def _build(
@@ -104,5 +115,6 @@ def _build(
         "last": usage.last,
         "later": usage.later,
         "catalogues": np.array(json.dumps(usage.catalogues)),
+        "groups": read_memberships(cleaned, usage.learner_id),
         "quality": np.array(json.dumps(quality.compact(settings.name))),
     }

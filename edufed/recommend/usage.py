@@ -13,7 +13,7 @@ from edufed.records import RESOURCE_KINDS, DataError, LearningRecords
 from edufed.tasks.early_warning import population_sql
 
 #: Changes with what is read, so that no cache outlives it.
-USAGE_VERSION = "1"
+USAGE_VERSION = "2"
 
 
 @dataclass(frozen=True)

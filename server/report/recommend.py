@@ -84,6 +84,7 @@ def build_report(
             "baselines": None,
             "curves": None,
             "warnings": _warnings(outcome),
+            "fairness": outcome.fairness,
             "recommend": {
                 "table": table,
                 "presentations": _presentations(outcome),

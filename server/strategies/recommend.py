@@ -18,6 +18,9 @@ from pydantic import BaseModel, Field
 
 from edufed.config import Job
 from edufed.config.task import RecommendSettings
+from edufed.fairness.groups import GROUPS
+from edufed.fairness.lists import judge_lists
+from edufed.fairness.told import told_groups
 from edufed.recommend.agreed import Course, describe, to_message
 from edufed.recommend.counts import courses, flat_like
 from edufed.recommend.evaluation import sums_like
@@ -123,6 +126,8 @@ class Outcome:
         By site, its own figures.
     small : list of str
         Courses left out because they have too few learners.
+    fairness : dict
+        How the ranker's lists serve groups of learners.
     """
 
     hello: dict[str, dict[str, Any]]
@@ -136,6 +141,7 @@ class Outcome:
     sums: Arrays
     metrics: dict[str, dict[str, Any]]
     small: list[str]
+    fairness: dict[str, Any]
     phases: list[tuple[str, float]] = field(default_factory=list)
 
 
@@ -164,14 +170,14 @@ def run(
     resources = sum(len(catalogue) for catalogue, *_ in catalogues)
     text = f"counts over {len(hello)} sites, {len(catalogues)} courses, {resources:,} resources"
     progress(Step("counts", text))
-    counting, agreed, small = _count(federation, summation, catalogues)
+    counting, agreed, small, told = _count(federation, summation, catalogues)
     clock.lap("counts")
     training = _Training(federation, summation, agreed)
     training.run()
     clock.lap("training")
     progress(Step("evaluation", "every model ranks the test learners' resources"))
     models = (*FEDERATED, *ALONE) if job.research else FEDERATED
-    scored = training.evaluate(models)
+    scored = training.evaluate(models, told)
     clock.lap("evaluation")
     return Outcome(
         hello=hello,
@@ -183,6 +189,14 @@ def run(
         converged=training.newton.done,
         models=models,
         sums=scored.total.sums,
+        fairness={
+            "lists": judge_lists(
+                scored.total.sums["group_ndcg"],
+                scored.total.sums["group_weights"],
+                told,
+                job.recommend.min_cohort,
+            )
+        },
         metrics={site: meta["metrics"] for site, meta in scored.metas.items()},
         small=small,
         phases=clock.phases,
@@ -228,8 +242,8 @@ def _agree(
 
 def _count(
     federation: Federation, summation: Summation, catalogues: list[tuple[Catalogue, bool, bool]]
-) -> tuple[Round, list[Course], list[str]]:
-    """Collect the counts of all courses; leave out courses of too few learners."""
+) -> tuple[Round, list[Course], list[str], list[int]]:
+    """Collect the counts of all courses; leave out courses and groups of too few learners."""
     said = [describe(*entry) for entry in catalogues]
     nothing: Arrays = {}
     sizes = [len(catalogue) for catalogue, *_ in catalogues]
@@ -238,7 +252,7 @@ def _count(
             "query.counts",
             {"agreed": said},
             lambda _: nothing,
-            Share(sums=dict(flat_like(sizes))),
+            Share(sums={**flat_like(sizes), "group_counts": np.zeros((len(GROUPS) + 1, 1))}),
         )
     )
     counts = courses(combined.total.sums, sizes)
@@ -252,7 +266,8 @@ def _count(
     small = [entry["course"] for entry in said if entry["course"] not in kept]
     if not agreed:
         raise JobError(f"no course has task.min_cohort={least} learners over all sites")
-    return _round(0, combined), agreed, small
+    told = told_groups(combined.total.sums["group_counts"], least)
+    return _round(0, combined), agreed, small, told
 
 
 def _round(number: int, combined: Combined) -> Round:
@@ -327,16 +342,19 @@ class _Training:
             }
         return sums
 
-    def evaluate(self, models: tuple[str, ...]) -> Combined:
+    def evaluate(self, models: tuple[str, ...], told: list[int]) -> Combined:
         """Have every site judge the models on its test learners."""
         sizes = [len(course.catalogue) for course in self.agreed if course.tests]
         like = sums_like(len(sizes), sum(sizes), len(models), self.task.replicates)
+        shape = (len(told), 1 + self.task.replicates)
+        like["group_ndcg"], like["group_weights"] = np.zeros(shape), np.zeros(shape, np.int64)
         return self._ask(
             "evaluate.recommend",
             None,
             Share(sums=dict(like)),
             *(self.trained.weights, self.trained.vectors),
             local=models != FEDERATED,
+            told=told,
         )
 
     def _ask(

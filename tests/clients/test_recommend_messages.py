@@ -58,7 +58,9 @@ def site_and_answers(tmp_path_factory: pytest.TempPathFactory) -> tuple[Site, An
     asked = {**model, **prefixed(SUM, to_message(whole)[1])}
     meta = {**DIGEST, "agreed": agreed, "ranker": True, "factors": True, "local": True}
     answers["train.recommend"] = recommend.train(site, job, meta, asked)
-    answers["evaluate.recommend"] = recommend.evaluate(site, job, {**DIGEST, "local": True}, model)
+    answers["evaluate.recommend"] = recommend.evaluate(
+        site, job, {**DIGEST, "local": True, "told": [0, 1]}, model
+    )
     return site, job, answers
 
 
@@ -135,4 +137,4 @@ def test_a_message_that_does_not_fit_is_refused(
         recommend.train(site, job, {**meta, "digest": "../../secret"}, {})
     short = {f"{WEIGHT}ranker": start_weights(), f"{WEIGHT}vectors": np.ones((3, 2))}
     with pytest.raises(WireError, match="not those of the agreed catalogues"):
-        recommend.evaluate(site, job, {**DIGEST, "local": False}, short)
+        recommend.evaluate(site, job, {**DIGEST, "local": False, "told": []}, short)

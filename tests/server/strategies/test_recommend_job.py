@@ -170,6 +170,11 @@ def test_figures_are_those_of_all_learners(secure: tuple[Any, ...]) -> None:
     assert report.worst_site.site == min(pair for pair in of_sites if pair[0] is not None)[1]
     assert report.privacy.secagg
     assert report.totals.bytes_up
+    lists = cast(dict[str, Any], report.more["fairness"])["lists"]
+    told = [group for entry in lists["attributes"] for group in entry["groups"]]
+    assert told
+    assert all(group["n"] >= lists["least"] == 15 for group in told)
+    assert all(0 <= g["low"] <= g["ndcg_at_10"] <= g["high"] <= 1 for g in told)
 
 
 @pytest.mark.parametrize(("language", "title"), [("en", "Recommendations"), ("zh", "资源推荐")])
@@ -180,6 +185,7 @@ def test_the_page_tells_models_courses_and_sites(
     page = render(report, language)
     assert f"<title>{title}" in page
     assert 'id="recommend"' in page
+    assert 'id="fairness"' in page
     assert 'id="metrics"' not in page
     assert 'id="sites"' not in page
     said = cast(dict[str, Any], report.more["recommend"])
