@@ -57,6 +57,11 @@ def keep(site: Site, job: Job, standard: Standard, fitted: Fitted, source: Array
     site.store.save(_file(job.id), kept)
 
 
+def keeps(site: Site, job_id: str) -> bool:
+    """Say whether the site keeps a model of a transfer job: whether it was a target."""
+    return site.store.load(_file(job_id)) is not None
+
+
 def score(site: Site, job_id: str, language: str = "en") -> Predictions:
     """Score a site's learners whose result is not known by the model that a job left here.
 

@@ -21,11 +21,13 @@ from clients.alignment import Mail, align_step, later_step
 from clients.block import Block, load_block
 from clients.calibration import Calibration
 from clients.contribution import contribution, logits, width
+from clients.delivery import deliver
 from clients.parties import Parties, Parts
 from clients.platform import identifiers
 from clients.predict import write_predictions
 from clients.site import Learners, Site
 from clients.steps import StepError, forget_steps
+from edufed.acting.issue import Issue
 from edufed.config.job import Job
 from edufed.config.scenario import VerticalSettings
 from edufed.features import FeatureMatrix
@@ -106,6 +108,7 @@ def score(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> Answ
         others[current[rows]] = add_up(vectors, len(rows) * width(block)).reshape(len(rows), -1)
         total = logits(block, learners.matrix, others)[current]
         frame = _frame(learners.matrix, current, total, block.calibration or Calibration())
+        deliver(site.settings, Issue.now(job.id, site.name, job.task.name), frame)
         write_predictions(frame, predictions_file(site, job.id))
         return {}, {"scored": len(frame), "seconds": time.monotonic() - started}, {}
 

@@ -59,6 +59,32 @@ def predict_command(settings: Overrides = None) -> None:
     command(settings or [])
 
 
+@app.command("export")
+def export_command(settings: Overrides = None) -> None:
+    """Write a job's lists of learners: edufed export run=DIR out=FILE.csv|FILE.parquet.
+
+    Or to a table: edufed export run=DIR url=URL table=NAME. Each row has the job's id and the time;
+    a table takes the same list once a day. A site of a deployed job: site=FILE.
+    """
+    from edufed.cli.export import command
+
+    command(settings or [])
+
+
+@app.command("evaluate-alerts")
+def evaluate_alerts_command(settings: Overrides = None) -> None:
+    """Compare outcomes of learners who were and were not contacted.
+
+    edufed evaluate-alerts alerts=FILE actions=FILE outcomes=FILE out=DIR [language=zh]
+
+    writes evaluation.json and evaluation.md. In place of files: url=URL and names of tables. With
+    template=DIR in place of the rest, it writes actions.csv and outcomes.csv to fill in.
+    """
+    from edufed.cli.evaluate_alerts import command
+
+    command(settings or [])
+
+
 @app.command("server")
 def server_command(settings: Overrides = None) -> None:
     """Run the coordinator in the foreground: edufed server settings=FILE."""

@@ -7,9 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from rich.console import Console
 
 from clients.calibration import Calibration, fit_calibration
+from clients.delivery import deliver
 from clients.lists import make_lists
 from clients.predict import Predictions, predict, scoring_design, write_predictions
 from clients.publish import kept_with
@@ -18,6 +20,7 @@ from clients.tag_lists import make_tags
 from clients.training import predict_logit
 from clients.transfer_scores import score
 from clients.usage import read as read_usage
+from edufed.acting.issue import Issue
 from edufed.cli.arguments import keywords, language_of
 from edufed.config import load_site
 from edufed.features import FeatureMatrix
@@ -53,15 +56,45 @@ def command(arguments: Sequence[str]) -> None:
     site = Site(load_site(Path(given["site"])))
     out = Path(given["out"])
     if kept:
-        _write_risks(score(site, given["job"], language), out, console)
-        return
-    folder = Path(given["model"])
-    if task_of(folder) == "recommend":
-        _recommend(site, folder, out, language, console)
-        return
-    if task_of(folder) == "portrait":
-        _portray(site, folder, out, language, console)
-        return
+        frame, job_id, kind = kept_list(site, given["job"], language, console)
+    else:
+        frame, job_id, kind = make_list(site, Path(given["model"]), language, console)
+    delivered = deliver(site.settings, Issue.now(job_id, site.name, kind), frame)
+    write_predictions(frame, out)
+    learners = len(frame[["learner_id", "course_id"]].drop_duplicates())
+    text = f"{learners} {_MADE.get(kind, 'learners scored')}: {out}"
+    console.print(text, highlight=False, soft_wrap=True)
+    if delivered is not None:
+        console.print(delivered, highlight=False, soft_wrap=True)
+
+
+#: What a task's list holds of each learner.
+_MADE = {"recommend": "lists", "portrait": "learners tagged"}
+#: A list, the id of the job whose model made it, and its kind: the model's task.
+Made = tuple[pd.DataFrame, str, str]
+
+
+def kept_list(site: Site, job_id: str, language: str, console: Console) -> Made:
+    """Make the list of the model that a transfer job left at the site."""
+    result = score(site, job_id, language)
+    _warn(result, console)
+    return result.frame, job_id, "early_warning"
+
+
+def make_list(site: Site, folder: Path, language: str, console: Console) -> Made:
+    """Make the list that a model makes of a site's learners.
+
+    Every list has ``learner_id`` and ``course_id``, and what the model's task says of them.
+    """
+    kind = task_of(folder)
+    if kind == "recommend":
+        return *_recommend(site, folder, language, console), kind
+    if kind == "portrait":
+        return *_portray(site, folder, language, console), kind
+    return *_scored(site, folder, language, console), kind
+
+
+def _scored(site: Site, folder: Path, language: str, console: Console) -> tuple[pd.DataFrame, str]:
     published = load_published(folder)
     matrix = site.learners(published.description.cutoff).matrix
     calibration, own = _fitted(site, published, matrix)
@@ -69,35 +102,28 @@ def command(arguments: Sequence[str]) -> None:
     result = predict(
         published, _rows(matrix, rows), calibration=calibration, personal=own, language=language
     )
-    _write_risks(result, out, console)
-
-
-def _write_risks(result: Predictions, out: Path, console: Console) -> None:
     _warn(result, console)
-    write_predictions(result.frame, out)
-    console.print(f"{len(result.frame)} learners scored: {out}", highlight=False, soft_wrap=True)
+    return result.frame, published.description.job
 
 
-def _recommend(site: Site, folder: Path, out: Path, language: str, console: Console) -> None:
+def _recommend(
+    site: Site, folder: Path, language: str, console: Console
+) -> tuple[pd.DataFrame, str]:
     model = load_recommender(folder)
     # The horizon is for judging what came true: a list is made of what is known by the cutoff.
     used = read_usage(site, model.description.settings.cutoff_day, 0.0)
     result = make_lists(model, used.usage, language)
     _warn(result, console)
-    write_predictions(result.frame, out)
-    learners = len(result.frame[["learner_id", "course_id"]].drop_duplicates())
-    console.print(f"{learners} lists: {out}", highlight=False, soft_wrap=True)
+    return result.frame, model.description.job
 
 
-def _portray(site: Site, folder: Path, out: Path, language: str, console: Console) -> None:
+def _portray(site: Site, folder: Path, language: str, console: Console) -> tuple[pd.DataFrame, str]:
     model = load_portraits(folder)
     matrix = site.learners(model.description.settings.cutoff_day).matrix
     # All rows are placed: the current ones among all of their course.
     result = make_tags(model, site, matrix, language)
     _warn(result, console)
-    frame = result.frame[_current(matrix, console)]
-    write_predictions(frame, out)
-    console.print(f"{len(frame)} learners tagged: {out}", highlight=False, soft_wrap=True)
+    return result.frame[_current(matrix, console)], model.description.job
 
 
 def _current(matrix: FeatureMatrix, console: Console) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

@@ -12,6 +12,7 @@ from edufed.config.data import DomainSettings
 from edufed.config.errors import Settings, SettingsError, one_line
 from edufed.config.federation import SimulationSettings
 from edufed.config.job import Job
+from edufed.config.lists import ListsSettings
 from edufed.config.policy import Policy
 from edufed.config.scenario import TransferSettings, VerticalSettings
 
@@ -26,6 +27,7 @@ class SiteSettings(Settings):
     adapter: dict[str, Any]
     state: Path
     policy: Policy = Policy()
+    lists: ListsSettings | None = None  # a database of the platform, for lists of its learners
     node: dict[str, Any] = Field(default={})  # of its processes: see edufed.deployment
     file: Path | None = None  # this YAML, once loaded; none for a site that a simulation made up
     simulated: bool = False  # set by a simulation: its keys are then no secrets

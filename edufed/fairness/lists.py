@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from edufed.fairness.abroca import holm
 from edufed.fairness.groups import ATTRIBUTES, GROUPS, IntArray, members, slots
+from edufed.fairness.told import told_groups
 from edufed.ranking import interval
 
 Array = npt.NDArray[np.float64]
@@ -43,7 +44,11 @@ def list_sums(
 
 
 def judge_lists(
-    ndcg: Array, weights: npt.NDArray[np.number], told: Sequence[int], least: int
+    ndcg: Array,
+    weights: npt.NDArray[np.number],
+    told: Sequence[int],
+    everyone: int,
+    least: int,
 ) -> dict[str, Any]:
     """Compare the told groups of each attribute; see `edufed.fairness.judgement.judge`.
 
@@ -52,12 +57,18 @@ def judge_lists(
     ndcg, weights : arrays, shape (len(told), 1 + replicates)
         `list_sums`, over all sites.
     told : sequence of int
+        Groups that were asked for; of these, what came in may be too few to be told after all.
+    everyone : int
+        How many learners were judged, of all groups and of none.
     least : int
         Fewest learners in a group that is told.
     """
     with np.errstate(invalid="ignore", divide="ignore"):
         means = np.where(weights > 0, ndcg / weights, np.nan)
-    place = {group: row for row, group in enumerate(told) if weights[row, 0] > 0}
+    counts = np.zeros((len(GROUPS) + 1, 1))
+    counts[list(told), 0], counts[-1] = weights[:, 0], everyone
+    kept = set(told_groups(counts, least))
+    place = {group: row for row, group in enumerate(told) if group in kept}
     attributes: list[dict[str, Any]] = []
     for attribute in ATTRIBUTES:
         own = slots(attribute)

@@ -194,6 +194,7 @@ def run(
                 scored.total.sums["group_ndcg"],
                 scored.total.sums["group_weights"],
                 told,
+                int(scored.total.sums["weights"][:, 0].sum()),
                 job.recommend.min_cohort,
             )
         },

@@ -22,7 +22,7 @@ def test_sums_of_sites_are_those_of_all_learners_and_show_a_worse_served_group()
     told = [0, 1, *range(GROUPS.index(("means", "poorest")), len(GROUPS))]
     parts = [list_sums(ndcg[s::3], weights[s::3], codes[s::3], told) for s in range(3)]
     summed = {name: sum(part[name] for part in parts) for name in parts[0]}
-    found = judge_lists(summed["group_ndcg"], summed["group_weights"], told, 20)
+    found = judge_lists(summed["group_ndcg"], summed["group_weights"], told, n, 20)
     by_name = {entry["attribute"]: entry for entry in found["attributes"]}
     for entry in found["attributes"]:
         for group in entry["groups"]:

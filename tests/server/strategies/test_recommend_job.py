@@ -21,6 +21,7 @@ from clients.site import Site
 from clients.split import learn_and_test
 from edufed.cli.show import print_results
 from edufed.config import Job, SettingsError, compose_job, simulated_sites
+from edufed.fairness.groups import ATTRIBUTES
 from edufed.privacy.simulated import simulated_roster
 from edufed.ranking import judge, top
 from edufed.recommend.counts import count
@@ -172,9 +173,10 @@ def test_figures_are_those_of_all_learners(secure: tuple[Any, ...]) -> None:
     assert report.totals.bytes_up
     lists = cast(dict[str, Any], report.more["fairness"])["lists"]
     told = [group for entry in lists["attributes"] for group in entry["groups"]]
-    assert told
+    assert [entry["attribute"] for entry in lists["attributes"]] == list(ATTRIBUTES)
     assert all(group["n"] >= lists["least"] == 15 for group in told)
-    assert all(0 <= g["low"] <= g["ndcg_at_10"] <= g["high"] <= 1 for g in told)
+    for group in told:
+        assert 0 <= group["low"] <= group["ndcg_at_10"] <= group["high"] <= 1, group
 
 
 @pytest.mark.parametrize(("language", "title"), [("en", "Recommendations"), ("zh", "资源推荐")])
