@@ -225,6 +225,8 @@ def _warnings(outcome: Outcome) -> list[str]:
         warnings.append(
             f"{outcome.under_way} fits had not ended by the last round; raise task.clusters.rounds"
         )
+    if outcome.chosen is not None and not outcome.chosen.test[KNOWN].any():
+        warnings.append("no test learner has a known result: look at data.split")
     if outcome.chosen is None:
         warnings.append("no clustering passed: none is both stable and the same across sites")
     elif not outcome.chosen.accepted:

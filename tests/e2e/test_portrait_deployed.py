@@ -32,7 +32,7 @@ REGIONS = 3
 SITES = tuple(f"region-{number:02d}" for number in range(REGIONS))
 JOB = (
     *("task=portrait", "data=sites", "task.min_cohort=10", "scenario.round_timeout_s=90"),
-    *("task.replicates=50", "task.clusters.sizes=[3]", "task.clusters.rounds=3"),
+    *("task.replicates=50", "task.clusters.sizes=[3]", "task.clusters.rounds=2"),
     *("task.clusters.starts=2", "task.clusters.trial_rounds=1", "task.clusters.bootstraps=3"),
     "task.accept={stability: 0, replication: 0, separation: -1}",
 )

@@ -42,6 +42,7 @@ from server.strategies.portrait import Outcome
 
 pytestmark = pytest.mark.usefixtures("in_a_run")
 SITES = 6
+CUTOFF = 60.0
 #: What learners' ids are made of.
 WORD = re.compile("[0-9a-f]{16}")
 #: Accepts anything: what is accepted is another test's matter.
@@ -204,7 +205,7 @@ def test_nothing_of_a_learner_leaves_a_site(secure: Run, plain: Run) -> None:
     ids = {
         str(learner)
         for settings in simulated_sites(secure.job)
-        for learner in Site(settings).learners(60).matrix.learner_id
+        for learner in Site(settings).learners(CUTOFF).matrix.learner_id
     }
     assert len(ids) > 300
     assert all(WORD.fullmatch(learner) for learner in ids)
@@ -220,6 +221,22 @@ def test_nothing_of_a_learner_leaves_a_site(secure: Run, plain: Run) -> None:
     assert kinds >= {"query.portrait_counts", "train.portrait", "evaluate.portrait"}
     page = render(secure.report, "en") + secure.report.model_dump_json()
     assert not ids & set(WORD.findall(page))
+
+
+@pytest.mark.parametrize("page", ["threat-model.md", "threat-model.zh-CN.md"])
+def test_every_value_of_an_answer_is_on_the_page(page: str, root: Path, plain: Run) -> None:
+    text = (root / "docs" / page).read_text(encoding="utf-8")
+    for kind, meta, arrays in plain.said:
+        if kind in ("query.hello", "query.publish"):
+            continue
+        (row,) = (line for line in text.splitlines() if line.startswith(f"| `{kind}` |"))
+        explained = {"site", "status", "add", *re.findall(r"`(\w+)`", row)}
+        explained |= {candidate.family.name for candidate in plain.outcome.candidates}
+        # By tag and by cluster, and of all.
+        explained |= {"tags", "clusters", "all"} if kind == "query.portrait_profiles" else set()
+        said = {part for name in arrays for part in name.split("/")} - {"weight"}
+        assert {*meta, *said} <= explained, kind
+        assert float(arrays["weight"]) == 0  # nothing is averaged
 
 
 def test_a_report_says_that_a_clustering_passed(secure: Run) -> None:
@@ -270,7 +287,12 @@ def test_a_report_says_that_no_clustering_passed(
 
 
 def test_encrypted_sums_give_the_same(plain: Run, folder: Path, tmp_path: Path) -> None:
-    here = run(compose(folder, LAX, "privacy=he", "task.clusters.kinds=[kmeans]"), tmp_path)
+    here = run(
+        compose(
+            folder, LAX, "privacy=he", "task.clusters.kinds=[kmeans]", "task.clusters.sizes=[2]"
+        ),
+        tmp_path,
+    )
     assert here.report.privacy.he is not None
     by_name = {each.family: each for each in plain.outcome.candidates}
     for candidate in here.outcome.candidates:
@@ -279,6 +301,32 @@ def test_encrypted_sums_give_the_same(plain: Run, folder: Path, tmp_path: Path) 
     np.testing.assert_array_equal(
         here.outcome.profiles["tags/learners"], plain.outcome.profiles["tags/learners"]
     )
+
+
+@pytest.mark.data
+def test_two_groups_of_real_learners_are_told_apart(shared_data: Path, tmp_path: Path) -> None:
+    regions = ("Ireland", "North Region", "Wales")  # all thirteen: docs/portraits.md
+    sites = ", ".join(
+        f"{{name: {region.split()[0].lower()}, adapter: {{region: {region}}}}}"
+        for region in regions
+    )
+    job = compose_job(
+        [
+            *("task=portrait", "data=oulad", f"data.path={shared_data / 'oulad'}"),
+            *(f"data.sites=[{sites}]", "privacy=secagg", f"out={tmp_path}"),
+            *("task.clusters.kinds=[kmeans]", "task.clusters.sizes=[2]", "task.replicates=100"),
+            *("task.clusters.bootstraps=5", "task.clusters.starts=2"),
+        ]
+    )
+    here = run(job, tmp_path / "checkpoint")
+    [row] = here.section["table"]
+    assert here.section["accepted"], row
+    assert row["eta"] > 0.1
+    assert row["replication"] > 0.8
+    tags = {tag["name"]: tag for tag in here.section["tags"]}
+    assert tags["night_owl"]["learners"] is None  # OULAD has days alone
+    assert tags["at_risk"]["rate"] > tags["at_risk"]["rate_others"] + 0.3
+    assert tags["regular"]["rate"] < tags["regular"]["rate_others"] - 0.2
 
 
 def test_a_half_of_few_sites_gets_no_sums(secure: Run) -> None:
@@ -295,7 +343,7 @@ def test_a_site_makes_its_tag_list_from_what_it_kept(secure: Run, tmp_path: Path
     site = Site(simulated_sites(secure.job)[0])
     kept = load_portraits(site.store.folder / "models" / secure.job.id)
     assert kept.family is not None
-    matrix = site.learners(60).matrix
+    matrix = site.learners(CUTOFF).matrix
     made = make_tags(kept, site, matrix)
     assert made.warnings == []
     frame = made.frame
@@ -314,7 +362,7 @@ def test_a_course_that_is_new_is_ranked_among_the_sites_own(secure: Run, tmp_pat
     hand_over(secure.federation, secure.outcome, secure.report)(tmp_path / "model")
     model = load_portraits(tmp_path / "model")
     site = Site(simulated_sites(secure.job)[0])
-    matrix = site.learners(60).matrix
+    matrix = site.learners(CUTOFF).matrix
     course = str(pd.Series(matrix.course_id).mode()[0])
     place = model.cohorts.index(course)
     without = type(model)(
