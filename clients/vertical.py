@@ -29,6 +29,7 @@ from clients.split import check_trainable, split
 from clients.steps import forget_steps
 from clients.vertical_feature import FeatureSide
 from clients.vertical_label import LabelSide
+from clients.vertical_products import DEALER, is_dealt
 from edufed.config.job import Job
 from edufed.config.site import SiteSettings
 from edufed.config.strategy import SplitNNSettings
@@ -88,11 +89,15 @@ def align(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> Answ
             letters = {name: {BEGIN: letter} for name, letter in label.begin(columns).items()}
             rows["alone"] = _test_logits(label, label.alone)
             said = {"rows": len(alignment), "left_out": len(matrix_rows) - len(alignment)}
+            if is_dealt(job):  # the coordinator has to know how many numbers to deal
+                said["training_rows"] = int((label.part == TRAIN).sum())
             return rows | prefixed("side/", label.state), said, letters
         begin = part_of(mail, parties.leader, BEGIN)
         part = FeatureSide.part_of(parties, begin, len(alignment))
         own = shared_rows(site, job, alignment.rows, part)
         feature = feature_side(job, parties, own.x, {})
+        if isinstance(feature, FeatureSide):
+            feature.deal(mail.get(DEALER))
         letters = {parties.leader: {ANSWER: feature.begin(begin)}}
         said = {"present": int(alignment.present.sum())}
         return rows | prefixed("side/", feature.state), said, letters
@@ -115,6 +120,8 @@ def train(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> Answ
             return rest | prefixed("side/", feature.state), {}, {parties.leader: {ANSWER: answer}}
         label = label_side(site, job, parties, rows, inner)
         answers = {name: parts[ANSWER] for name, parts in mail.items() if ANSWER in parts}
+        if DEALER in mail and isinstance(label, LabelSide):
+            label.deal(mail[DEALER])
         said, letters = label.next(answers)
         tested = _test_logits(label, label.scores)
         said["roc_auc"] = metrics_from_summary(_summary(label, tested))["roc_auc"]

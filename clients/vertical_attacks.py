@@ -14,11 +14,19 @@ import numpy.typing as npt
 
 from clients.platform import TRAIN, scale_for
 from clients.vertical_pooled import Together
+from clients.vertical_products import is_dealt
 from edufed.config import Job
 from edufed.privacy.attacks.features import feature_reconstruction
 from edufed.privacy.attacks.labels import label_inference, model_completion
 from edufed.privacy.attacks.split_learning import SplitNN
-from edufed.privacy.products import FeatureParty, PreparedLabel, Shape
+from edufed.privacy.products import (
+    Dealer,
+    DealtFeature,
+    DealtLabel,
+    FeatureParty,
+    PreparedLabel,
+    Shape,
+)
 from edufed.privacy.products.prepared import gradient
 from edufed.privacy.products.view import received_by_row
 from edufed.vertical import FeatureBlock, LabelBlock
@@ -51,7 +59,8 @@ def attack(job: Job, together: Together, rounds: int) -> dict[str, Any]:
     blocks = [FeatureBlock(part, 1, job.model.l2) for part in rounded]
     views: dict[str, list[Array]] = {name: [] for name in names}
     sums: list[Array] = []
-    products = [_Pair(part) for part in x[1:]]
+    made = _DealtPair if is_dealt(job) else _Pair
+    products = [made(part, rounds) for part in x[1:]]
     for number in range(1, rounds + 1):
         residual = label.residual()
         scores = []
@@ -89,7 +98,7 @@ def attack(job: Job, together: Together, rounds: int) -> dict[str, Any]:
 class _Pair:
     """Label party and one feature party, and the messages between them."""
 
-    def __init__(self, features: Array) -> None:
+    def __init__(self, features: Array, _rounds: int) -> None:
         rows, columns = features.shape
         scale = scale_for(rows)
         self._shape = Shape(rows, columns, 1)
@@ -103,6 +112,23 @@ class _Pair:
         message = self._label.send(residual, number)
         received = received_by_row(asked, message, self._shape)
         return received, gradient(self._party, message)
+
+
+class _DealtPair:
+    """The same, products from numbers that the coordinator deals."""
+
+    def __init__(self, features: Array, rounds: int) -> None:
+        rows, columns = features.shape
+        scale, self._shape = scale_for(rows), Shape(rows, columns, 1)
+        dealer = Dealer(self._shape, rounds)
+        self._label = DealtLabel(self._shape, dealer.for_label(), scale)
+        self._party = DealtFeature(features, dealer.for_feature(), 1, scale)
+        self._label.take(self._party.hidden())
+
+    def round(self, residual: Array, number: int) -> tuple[Array, Array]:
+        """As `_Pair.round`."""
+        message = self._label.send(residual, number)
+        return received_by_row(None, message, self._shape), self._party.gradient(message)
 
 
 def _split(x: list[Array], y: Array, seed: int) -> Array:

@@ -18,12 +18,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from clients.parties import Parties
+from clients.parties import Parties, Parts
 from clients.platform import TRAIN, scale_for
 from clients.steps import StepError, as_array
+from clients.vertical_products import (
+    DealtFeatureSide,
+    FeatureProduct,
+    LatticeFeature,
+    dealt_part,
+    is_dealt,
+)
 from edufed.config.job import Job
-from edufed.privacy.products import FeatureParty
-from edufed.privacy.products.prepared import gradient
 from edufed.vertical import FeatureBlock
 from edufed.vertical.blocks import Factor, bound_hessian
 from edufed.vertical.sums import masked
@@ -51,31 +56,24 @@ class FeatureSide:
     def __init__(self, job: Job, parties: Parties, x: Array, state: Arrays) -> None:
         self.job, self.parties, self._given = job, parties, x
         self.number = int(state["number"]) if state else 0
+        self._dealt: Parts | None = None
         self._summed = (
             state["summed"].tolist()
             if state
             else [name for name in parties.plan.names if name != parties.leader]
         )
-        self._state = state
         if state:
-            self._restore(
-                state["part"], state["key"], int(state["labels"]), unprefixed("pending/", state)
-            )
+            self._restore(state["part"], int(state["labels"]), unprefixed("product/", state))
             self._block = self._new_block(unprefixed("block/", state))
 
-    def _restore(self, part: npt.NDArray[np.uint8], key: Any, labels: int, pending: Arrays) -> None:
-        self._part, self._key, self._labels = part, key, labels
+    def _restore(self, part: npt.NDArray[np.uint8], labels: int, state: Arrays) -> None:
+        self._part, self._labels = part, labels
         train = part == TRAIN
         scale = scale_for(int(train.sum()))
         # Rounded as the products have them: a block's direction and its gradient are of one matrix.
         self.x = scale.decode_features(scale.features(self._given))
-        self._party = FeatureParty(
-            self._given[train],
-            key.tobytes(),
-            labels,
-            scale,
-            {int(number): seed.tobytes() for number, seed in pending.items()},
-        )
+        made = DealtFeatureSide if is_dealt(self.job) else LatticeFeature
+        self._product: FeatureProduct = made(self._given[train], labels, state)
 
     def _new_block(self, state: Arrays | None) -> FeatureBlock:
         features = self.x[self._part == TRAIN]
@@ -85,14 +83,12 @@ class FeatureSide:
     @property
     def state(self) -> Arrays:
         """What must outlast the object; secret."""
-        pending = {str(number): as_array(seed) for number, seed in self._party.pending.items()}
         return {
             "number": np.array(self.number),
             "summed": np.array(self._summed, dtype=str),
             "part": self._part,
-            "key": self._key,
             "labels": np.array(self._labels),
-            **prefixed("pending/", pending),
+            **prefixed("product/", self._product.state),
             **prefixed("block/", self._block.state),
         }
 
@@ -115,8 +111,12 @@ class FeatureSide:
             raise StepError(f"{len(part)} rows are divided and {rows} are aligned")
         return part
 
+    def deal(self, mail: Parts | None) -> None:
+        """Take the coordinator's numbers, before `begin`, where products are dealt."""
+        self._dealt = mail
+
     def begin(self, letter: bytes) -> bytes:
-        """Take the label party's key and the parts of the rows; make the first product.
+        """Take the parts of the rows and what products begin with; answer to that.
 
         Raises
         ------
@@ -127,9 +127,11 @@ class FeatureSide:
         labels = int(parts["labels"])
         if not 1 <= labels <= MOST_LABELS:
             raise StepError(f"{labels} labels were asked for; {MOST_LABELS} are the most")
-        self._restore(as_array(parts["part"]), as_array(parts["key"]), labels, {})
+        self._restore(as_array(parts["part"]), labels, {})
+        if isinstance(self._product, DealtFeatureSide):
+            self._product.deal(dealt_part(self._dealt, "part"))
         self._block = self._new_block(None)
-        return self._answer(0, {"reply": self._party.multiply(parts["ask"])})
+        return self._answer(0, self._product.begin(parts))
 
     def round(self, number: int, letter: bytes) -> bytes:
         """Take the last step and this round's gradient; answer with masked scores.
@@ -145,7 +147,7 @@ class FeatureSide:
         about = json.loads(parts["about"])
         summed = check_summed(self.parties, self.job, about, self._summed)
         self._move(about)
-        self._block.propose(gradient(self._party, parts["product"]))
+        self._block.propose(self._product.gradient(parts))
         self.number, self._summed = number, summed
         scores = self.x @ self._block.direction
         vector = np.concatenate([scores.ravel(), self._block.pulls().ravel()])
@@ -153,7 +155,7 @@ class FeatureSide:
             number,
             {
                 "scores": masked(vector, self.parties.me, summed, number, self.parties.shared),
-                "reply": self._party.multiply(parts["ask"]),
+                **self._product.answer(parts),
             },
         )
 

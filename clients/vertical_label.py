@@ -20,11 +20,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from clients.parties import Parties
-from clients.platform import TRAIN, scale_for
-from clients.steps import as_array
+from clients.parties import Parties, Parts
+from clients.platform import TRAIN
+from clients.vertical_products import (
+    DealtLabelSide,
+    LabelProduct,
+    LatticeLabel,
+    dealt_part,
+    is_dealt,
+)
 from edufed.config.job import Job
-from edufed.privacy.products import PreparedLabel, Shape
+from edufed.privacy.products import Shape
 from edufed.vertical import LabelBlock
 from edufed.vertical.sums import add_up
 from edufed.wire import Arrays, prefixed, unprefixed
@@ -110,14 +116,15 @@ class LabelSide:
             for name, columns in self.course.active.items()
         }
 
-    def _product(self, columns: int, state: Arrays) -> PreparedLabel:
+    def _product(self, columns: int, state: Arrays) -> LabelProduct:
         shape = Shape(int(self._train.sum()), columns, self.labels)
-        return PreparedLabel(
-            shape,
-            scale_for(shape.rows),
-            state["secret"].tobytes() if state else None,
-            {int(n): share for n, share in unprefixed("share/", state).items()},
-        )
+        return (DealtLabelSide if is_dealt(self.job) else LatticeLabel)(shape, state)
+
+    def deal(self, mail: Parts | None) -> None:
+        """Take the coordinator's numbers, where products are dealt."""
+        for name, product in self._products.items():
+            if isinstance(product, DealtLabelSide):
+                product.deal(dealt_part(mail, name))
 
     @property
     def objective(self) -> float:
@@ -133,8 +140,7 @@ class LabelSide:
             **prefixed("block/", self.block.state),
         }
         for name, product in self._products.items():
-            kept[f"party/{name}/secret"] = as_array(product.secret)
-            kept |= {f"party/{name}/share/{n}": share for n, share in product.shares.items()}
+            kept |= prefixed(f"party/{name}/", product.state)
         return kept
 
     @property
@@ -166,8 +172,7 @@ class LabelSide:
                 {
                     "part": self.part.tobytes(),
                     "labels": str(self.labels).encode(),
-                    "key": product.public_key(),
-                    "ask": product.ask(1),
+                    **product.begin(),
                 },
             )
             for name, product in self._products.items()
@@ -194,7 +199,7 @@ class LabelSide:
             # It stands where it was: what it has added to the scores stays.
             del course.active[name], self._products[name]
         for name, parts in came.items():
-            self._products[name].keep(parts["reply"])
+            self._products[name].keep(parts)
             course.answered[name] = course.round
         stepped = course.round > 0 and not lost and bool(came)
         if stepped:
@@ -250,8 +255,7 @@ class LabelSide:
             f"round {number}",
             {
                 "about": json.dumps(about).encode(),
-                "product": product.send(self.block.residual(), number),
-                "ask": product.ask(number + 1),
+                **product.request(self.block.residual(), number),
             },
         )
 

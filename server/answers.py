@@ -71,6 +71,7 @@ class Aligned(BaseModel):
     rows: Count | None = None
     left_out: Count | None = None
     present: Count | None = None
+    training_rows: Count | None = None
 
 
 class PrivateHello(BaseModel):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 
@@ -12,6 +12,8 @@ from server.exchange import Reply
 
 #: Name under which a message carries letters.
 POST = "post"
+#: Sender of the coordinator's own letters; no site can have this name.
+DEALER = "/dealer"
 
 
 class Mail:
@@ -45,6 +47,11 @@ class Mail:
             if recipient not in self._names or recipient == sender:
                 raise PostError(f"{sender} writes to somebody who takes no part")
             self._waiting.setdefault(recipient, []).append((sender, letter))
+
+    def deal(self, recipient: str, parts: Mapping[str, bytes]) -> None:
+        """Write to a site in the coordinator's own name."""
+        letter = bundle(parts.items())
+        self._waiting.setdefault(recipient, []).append((DEALER, letter))
 
     def take(self, name: str) -> Arrays:
         """Hand out all letters for a site, as its next message carries them."""

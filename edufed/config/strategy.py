@@ -109,6 +109,9 @@ class ExactSettings(Settings):
     """
 
     name: Literal["exact"]
+    # How residuals and features are multiplied: by encryption, which rests on nobody, or by numbers
+    # that the coordinator deals, which rests on its not joining forces with a site.
+    products: Literal["lattice", "dealt"] = "lattice"
 
 
 class SplitNNSettings(Settings):

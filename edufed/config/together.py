@@ -133,13 +133,21 @@ def _is_vertical(job: Job) -> None:
         )
     if isinstance(job.strategy, ExactSettings) and job.model.name != "logistic":
         raise ValueError("scenario=vertical with strategy=exact needs model=logistic")
+    if isinstance(job.strategy, ExactSettings) and job.strategy.products == "dealt":
+        _early_warning_alone(job, "strategy.products=dealt")
     if isinstance(job.strategy, SplitNNSettings):
+        _early_warning_alone(job, "strategy=splitnn")
         _is_split(job)
     if job.privacy.name != "secagg":
         raise ValueError(
             "scenario=vertical masks what feature parties send in any case: leave privacy out,"
             " or choose privacy=secagg"
         )
+
+
+def _early_warning_alone(job: Job, setting: str) -> None:
+    if not isinstance(job.task, EarlyWarningSettings):
+        raise ValueError(f"{setting} is for task=early_warning, not {job.task.name}")
 
 
 def _is_split(job: Job) -> None:

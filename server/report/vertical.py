@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edufed.config import Job
-from edufed.config.strategy import SplitNNSettings
+from edufed.config.strategy import ExactSettings, SplitNNSettings
 from edufed.metrics import calibration_curve, caseload_curve
 from server.federation import Federation
 from server.report.contract import Report
@@ -58,6 +58,7 @@ def build_report(
                 **parties_part(outcome, together),
                 "loss_of": "training" if gradients is None else "validation",
                 "gradients": gradients,
+                "products": _products(job),
                 "label_party_alone": scores["alone"],
                 "attacks": together.get("attacks") if together else None,
             },
@@ -142,10 +143,17 @@ def _hidden(job: Job) -> dict[str, Any]:
     if isinstance(job.strategy, SplitNNSettings):
         sums = "feature parties' embeddings, at the label party"
         return {"secagg": {"threshold": None, "sums": sums}, "he": None}
+    if _products(job) == "dealt":
+        return {"secagg": _SECAGG, "he": None}
     return {
         "secagg": _SECAGG,
         "he": {"scheme": "BFV", "what": "residuals, under the label party's key"},
     }
+
+
+def _products(job: Job) -> str | None:
+    """Say how residuals and features were multiplied, of a strategy in which they are."""
+    return job.strategy.products if isinstance(job.strategy, ExactSettings) else None
 
 
 def _gradients(job: Job) -> dict[str, Any] | None:
@@ -232,6 +240,11 @@ def _warnings(outcome: Outcome, job: Job) -> list[str]:
         said.append(
             "gradients left the label party without noise: feature parties can read labels off"
             " them; set strategy.noise_multiplier"
+        )
+    if _products(job) == "dealt":
+        said.append(
+            "products were made from numbers that the coordinator dealt: that no features and no"
+            " labels are told rests on the coordinator not joining forces with a site"
         )
     said += [
         f"feature party {name} left: its weights stay as they were then, and at scoring it may"

@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from edufed.config import Job
+from edufed.config.strategy import ExactSettings
+from edufed.privacy.products import Dealer, Shape
 from edufed.wire import Arrays, prefixed, unprefixed
 from server.answers import Aligned, Ended, Progressed, VerticalHello, Welcomed, fault
 from server.checkpoint import Checkpoint
@@ -197,6 +199,7 @@ class Session:
     def _try_to_align(self) -> set[str]:
         """Take the alignment's steps; return who failed in one."""
         waiting = set(self.parties)
+        dealt: dict[str, bytes] = {}
         for step in range(1, ALIGN_STEPS + 1):
             self.step = step
             got, outcome = self.ask("query.align", waiting, Aligned, least=0)
@@ -207,12 +210,33 @@ class Session:
                 self.mail.put(site, reply.arrays)
             if waiting - set(got):
                 return waiting - set(got)
+            if self.leader in got:
+                dealt |= self._deal(got[self.leader].meta)
             # What is written in the last step is for the first round.
             waiting = set(self.mail.recipients)
             self.federation.progress(
                 Step("alignment", f"step {step} of {ALIGN_STEPS}", step, ALIGN_STEPS)
             )
+        if dealt:
+            self.mail.deal(self.leader, dealt)
         return set()
+
+    def _deal(self, said: Mapping[str, Any]) -> dict[str, bytes]:
+        """Write feature parties their numbers, and return the label party's, where both want any.
+
+        With a party's half and what that party gets, the other's features or labels can be read:
+        the coordinator must join forces with none, and keeps no half once it is sent.
+        """
+        rows = said.get("training_rows")
+        if not (isinstance(self.job.strategy, ExactSettings) and rows):
+            return {}
+        halves = {}
+        for name, columns in self.parties.items():
+            if name != self.leader:
+                dealer = Dealer(Shape(int(rows), columns, 1), self.job.scenario.rounds)
+                self.mail.deal(name, {"part": dealer.for_feature()})
+                halves[name] = dealer.for_label()
+        return halves
 
     # Training
 

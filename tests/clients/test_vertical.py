@@ -143,8 +143,11 @@ def test_the_parties_reach_the_pooled_model(
     assert not list((province / "sites").glob(f"*/jobs/{job.id}/steps.npz"))
 
 
-def test_every_round_is_as_in_one_place(make_job: Make, tmp_path: Path) -> None:
-    job = make_job("scenario.rounds=4", "scenario.min_improvement=0")
+@pytest.mark.parametrize("products", ["lattice", "dealt"])
+def test_every_round_is_as_in_one_place(make_job: Make, tmp_path: Path, products: str) -> None:
+    job = make_job(
+        "scenario.rounds=4", "scenario.min_improvement=0", f"strategy.products={products}"
+    )
     finished = run(job, tmp_path / "job")
     (own, *others), y = gather(job, simulated_sites(job)).of(0)
     label = LabelBlock(own, y[:, None], job.model.l2)
@@ -152,6 +155,11 @@ def test_every_round_is_as_in_one_place(make_job: Make, tmp_path: Path) -> None:
     blocks = [FeatureBlock(x, 1, job.model.l2) for x in rounded]
     plain = train_together(label, blocks, lambda k, r: rounded[k].T @ r, 4)
     assert losses(finished) == pytest.approx([float(value[0]) for value in plain], abs=1e-7)
+    report = finished.report(1.0)
+    assert report.more["vertical"]["products"] == products
+    assert [w for w in report.warnings if "joining forces" in w] == report.warnings
+    assert len(report.warnings) == (products == "dealt")
+    assert (report.privacy.he is None) == (products == "dealt")
 
 
 def test_a_feature_party_that_drops_out_keeps_its_part(make_job: Make, tmp_path: Path) -> None:
@@ -199,11 +207,17 @@ class CutError(Exception):
     pass
 
 
-@pytest.mark.parametrize("after", ["round 3: loss", "round 3: asked"])
-def test_a_job_that_was_cut_off_goes_on(make_job: Make, tmp_path: Path, after: str) -> None:
+@pytest.mark.parametrize(
+    ("after", "products"), [("round 3: loss", "lattice"), ("round 3: asked", "dealt")]
+)
+def test_a_job_that_was_cut_off_goes_on(
+    make_job: Make, tmp_path: Path, after: str, products: str
+) -> None:
     job = make_job("scenario.rounds=5", "scenario.min_improvement=0")
     whole = losses(run(job, tmp_path / "whole"))
-    job = make_job("scenario.rounds=5", "scenario.min_improvement=0")
+    job = make_job(
+        "scenario.rounds=5", "scenario.min_improvement=0", f"strategy.products={products}"
+    )
 
     def cut(step: Step) -> None:
         if step.text.startswith(after):

@@ -13,15 +13,15 @@ from edufed.privacy.products.scale import from_bytes, signed, to_bytes
 _SEED_BYTES = 32
 
 
-def received_by_row(asked: bytes, sent: bytes, shape: Shape) -> npt.NDArray[np.float64]:
-    """Take apart what the label party sends in a round (`prepared`).
+def received_by_row(asked: bytes | None, sent: bytes, shape: Shape) -> npt.NDArray[np.float64]:
+    """Take apart what the label party sends in a round (`prepared`, `dealt`).
 
     Parameters
     ----------
-    asked : bytes
-        An encrypted vector, `PreparedLabel.ask`.
+    asked : bytes or None
+        An encrypted vector, `PreparedLabel.ask`; None where products are dealt.
     sent : bytes
-        A shifted residual, `PreparedLabel.send`.
+        A shifted residual.
     shape : Shape
 
     Returns
@@ -32,6 +32,8 @@ def received_by_row(asked: bytes, sent: bytes, shape: Shape) -> npt.NDArray[np.f
     _, body = unpack(sent, Kind.SHIFTED, shape)
     shares = len(to_bytes(np.zeros((shape.features, shape.labels), np.uint64)))
     shifted = signed(from_bytes(body[:-shares], shape.rows, shape.labels)).astype(np.float64)
+    if asked is None:
+        return shifted / 2.0**45
     _, encrypted = unpack(asked, Kind.ASK, shape)
     packing = Packing.best(shape.rows, shape.features)
     half = (shape.labels, packing.blocks, DEGREE, LIMBS)

@@ -62,6 +62,8 @@ def _gain(report: Report, vertical: Mapping[str, Any], words: Words) -> list[str
     if gap is not None:
         of = "gap.validation" if vertical.get("loss_of") == "validation" else "gap"
         said.append(words(of, gap=f"{gap:.1e}"))
+    if vertical.get("products") == "dealt":
+        said.append(words("dealt"))
     gradients = vertical.get("gradients")
     if gradients:
         said.append(words("gradients", clip=gradients["clip"], noise=gradients["noise_multiplier"]))
