@@ -82,7 +82,7 @@ def protected(
         Who can repeat it can take the noise off.
     """
     length = np.linalg.norm(gradients, axis=1, keepdims=True)
-    kept = gradients * np.minimum(1.0, clip / np.maximum(length, 1e-300))
+    kept = gradients * (clip / np.maximum(length, clip))
     deviation = noise_multiplier * clip
     if deviation == 0:
         return kept
