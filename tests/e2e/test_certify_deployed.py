@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from badge_examples import APPROVER, IDENTITY, RULES
-from deployed import Deployed, Finished, install, provinces
+from deployed import Deployed, Finished, regions_at_work
 from jwt.utils import base64url_decode, base64url_encode
 from openbadgeslib.ob3.verifier import OB3Verifier
 
@@ -34,16 +34,8 @@ JOB = (
 
 @pytest.fixture(scope="module")
 def federation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
-    folder = tmp_path_factory.mktemp("certified")
-    deployed = Deployed(
-        folder, install(folder / "installed"), adapters=provinces(folder / "province", 3, 900)
-    )
-    try:
-        deployed.server()
-        deployed.start_sites()
+    with regions_at_work(tmp_path_factory.mktemp("certified"), len(SITES), 900) as deployed:
         yield deployed
-    finally:
-        deployed.close()
 
 
 @pytest.fixture(scope="module")
