@@ -67,7 +67,7 @@ def test_federated_coverage_is_that_of_all_learners_in_one_place(certified: Smal
     assert abs(right / n - 0.9) < 0.05
 
 
-def test_evidence_is_of_learners_whom_nothing_was_fitted_to(certified: SmallJob) -> None:
+def test_evidence_is_of_learners_whom_the_model_was_not_trained_on(certified: SmallJob) -> None:
     for site, own in zip(certified.sites, scored(certified), strict=True):
         frame, stated = read_evidence(site.store.folder, certified.job.id)
         matrix = site.learners(60).matrix
