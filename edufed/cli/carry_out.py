@@ -103,7 +103,7 @@ def _pooled_cold_start(job: Job, finished: Finished, progress: Progress) -> dict
     progress(Step("pooled", "baseline: one model on all parties' columns together"))
     started = time.monotonic()
     sites = [site for site in simulated_sites(job) if site.name in finished.outcome.aligned]
-    found = pooled_cold_start(job, sites)
+    found = pooled_cold_start(job, sites, len(finished.outcome.rounds))
     finished.outcome.phases.append(("pooled", time.monotonic() - started))
     return found
 

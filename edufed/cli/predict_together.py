@@ -59,6 +59,10 @@ def scoring_job(run: Path, out: Path, settings: str | None) -> Job:
         raise SettingsError(
             f"run: {run} has no report.json of a job; give its out folder"
         ) from None
+    if earlier.task.name == "cold_start":
+        raise SettingsError(
+            f"run: the job in {run} left lists and no model; for later newcomers run it again"
+        )
     if not isinstance(earlier.scenario, VerticalSettings) or earlier.scenario.model is not None:
         raise SettingsError(
             f"run: the job in {run} trained no vertical model; for others give site= and model="

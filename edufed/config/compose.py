@@ -45,7 +45,8 @@ IMPLIED = {
     "strategy=fedproto": ("scenario=transfer", "model=mlp"),
     "strategy=fedmd": ("scenario=transfer", "model=mlp"),
     "scenario=transfer": ("model=logistic", "strategy=newton", "privacy=secagg"),
-    "task=cold_start": ("scenario=vertical", "model.l2=0.03"),
+    # Few rounds: with a label for each category, every round tells the label party more.
+    "task=cold_start": ("scenario=vertical", "model.l2=0.03", "scenario.rounds=2"),
     "scenario=vertical": ("model=logistic", "strategy=exact", "privacy=secagg"),
     "strategy=dp_fedavg": ("privacy=dp",),
     "strategy=dp_sgd": ("privacy=secagg_dp",),

@@ -127,7 +127,7 @@ def _is_transfer(job: Job) -> None:
 
 
 def _is_vertical(job: Job) -> None:
-    if job.data.label_party is None:
+    if job.label_party is None:
         raise ValueError(
             "scenario=vertical needs data.label_party, the name of the site with the targets"
         )

@@ -27,7 +27,8 @@ def build_report(
     seconds : float
         Of the whole job.
     together : mapping, optional
-        Research mode: `loss`, the lowest that one model on all parties' columns can have.
+        Research mode: `loss`, the lowest that one model on all parties' columns can have, and
+        `attacks`, what the label party could rebuild of the others' columns.
     """
     job, task = federation.job, federation.job.cold_start
     said = outcome.end
@@ -49,7 +50,10 @@ def build_report(
             "worst_site": None,
             "baselines": None,
             "curves": None,
-            "vertical": parties_part(outcome, together),
+            "vertical": {
+                **parties_part(outcome, together),
+                "attacks": together["attacks"] if together else None,
+            },
             "cold_start": {
                 "platform": job.label_party,
                 "cutoff_day": task.cutoff_day,

@@ -49,7 +49,7 @@ class Ended:
             self.finished: Finished = run_job(
                 Loopback(len(roster), note), self.job, roster, folder / "job", lambda step: None
             )
-        self.pooled = pooled_cold_start(self.job, self.sites)
+        self.pooled = pooled_cold_start(self.job, self.sites, len(self.finished.outcome.rounds))
         self.report = self.finished.report(1.0, self.pooled)
         self.label = next(Site(s) for s in self.sites if s.name == "digital-library")
 
@@ -62,6 +62,8 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Ended:
 def test_the_parties_reach_the_pooled_model(ended: Ended) -> None:
     vertical: Any = ended.report.more["vertical"]
     assert -1e-5 < vertical["loss_gap"] < 1e-4  # features are rounded, so it may be below 0
+    rebuilt = vertical["attacks"]["feature_reconstruction"]
+    assert 0 <= rebuilt["own_mean"] <= rebuilt["seen_highest"] <= 1
     roles = {party["site"]: party["role"] for party in vertical["parties"]}
     assert roles == {"digital-library": "label", "mooc": "feature", "live-class": "feature"}
     # The figures are those of the pooled model's scores.

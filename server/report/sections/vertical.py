@@ -77,10 +77,10 @@ def _attacks(attacks: Mapping[str, Any], words: Words) -> list[Block]:
     split = attacks.get("label_inference_split_learning")
     if split:
         rows.append([words("split"), *(score(split.get(kind)) for kind in kinds)])
-    made: list[Block] = [
-        Prose(words("attacks.lead")),
-        Table(words("inference"), [words("view"), *(words(kind) for kind in kinds)], rows),
-    ]
+    made: list[Block] = []
+    if rows:
+        head = [words("view"), *(words(kind) for kind in kinds)]
+        made += [Prose(words("attacks.lead")), Table(words("inference"), head, rows)]
     half = attacks.get("label_inference_half_known")
     if half is not None:
         made.append(Points([words("half", found=score(half))]))
