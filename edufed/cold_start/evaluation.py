@@ -174,7 +174,7 @@ def table(
             }
         )
     differences = []
-    for rival in RIVALS:
+    for rival in (name for name in RIVALS if name in ndcg):
         figures = mean(ndcg[TOGETHER] - ndcg[rival])
         apart = {"gain": figures["mean"], "low": figures["low"], "high": figures["high"]}
         differences.append({"model": TOGETHER, "over": rival, **apart})
