@@ -9,7 +9,7 @@ from server.report.figures import DASH, count, percent, score, signed
 from server.report.pieces import Block, KeyFigure, Points, Prose, Table
 from server.report.words import Words
 
-ORDER = 14
+ORDER = 16
 _TOGETHER, _POPULAR, _RECENT = "together", "popularity", "popularity_14"
 
 
