@@ -60,15 +60,8 @@ def check_together(job: Job) -> None:
         )
     if transfer:
         _is_transfer(job)
-    if isinstance(job.task, ColdStartSettings) and not vertical:
-        raise ValueError(
-            "task=cold_start asks the other platforms of a region; choose scenario=vertical"
-        )
-    if isinstance(job.task, ColdStartSettings) and not isinstance(job.strategy, ExactSettings):
-        raise ValueError(
-            f"task=cold_start has a label for each category, and strategy={job.strategy.name} one"
-            " label; choose strategy=exact"
-        )
+    if isinstance(job.task, ColdStartSettings):
+        _starts_cold(job)
     if isinstance(job.task, RecommendSettings):
         _recommends(job)
     if isinstance(job.task, CertifySettings):
@@ -85,6 +78,18 @@ def _adds_up(job: Job) -> None:
         raise ValueError(
             f"task={job.task.name} does not run with privacy={job.privacy.name} yet;"
             " choose privacy=secagg"
+        )
+
+
+def _starts_cold(job: Job) -> None:
+    if not isinstance(job.scenario, VerticalSettings):
+        raise ValueError(
+            "task=cold_start asks the other platforms of a region; choose scenario=vertical"
+        )
+    if isinstance(job.strategy, ExactSettings) and job.strategy.products == "dealt":
+        raise ValueError(
+            "task=cold_start has a label for each category, and products are dealt for one label;"
+            " choose strategy.products=lattice"
         )
 
 

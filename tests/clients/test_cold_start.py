@@ -123,8 +123,8 @@ def test_figures_of_few_learners_are_not_told(ended: Ended) -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        (("scenario=horizontal", "data=province"), "choose scenario=vertical"),
-        (("data=province", "strategy=splitnn", "model=mlp"), "choose strategy=exact"),
+        (("scenario=horizontal", "data=province"), "scenario=vertical"),
+        (("data=province", "strategy.products=dealt"), "strategy.products=lattice"),
     ],
 )
 def test_what_does_not_go_together_is_said(settings: tuple[str, ...], words: str) -> None:
