@@ -86,11 +86,6 @@ def _starts_cold(job: Job) -> None:
         raise ValueError(
             "task=cold_start asks the other platforms of a region; choose scenario=vertical"
         )
-    if isinstance(job.strategy, ExactSettings) and job.strategy.products == "dealt":
-        raise ValueError(
-            "task=cold_start has a label for each category, and products are dealt for one label;"
-            " choose strategy.products=lattice"
-        )
 
 
 def _certifies(job: Job) -> None:

@@ -124,7 +124,7 @@ def test_figures_of_few_learners_are_not_told(ended: Ended) -> None:
     ("settings", "words"),
     [
         (("scenario=horizontal", "data=province"), "scenario=vertical"),
-        (("data=province", "strategy.products=dealt"), "strategy.products=lattice"),
+        (("data=province", "strategy.products=dealt"), "is for task=early_warning"),
     ],
 )
 def test_what_does_not_go_together_is_said(settings: tuple[str, ...], words: str) -> None:
