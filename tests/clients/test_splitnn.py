@@ -31,6 +31,7 @@ from edufed.vertical.neural import FeatureNetwork, LabelNetwork, batch
 from edufed.wire import unpack
 from server.app import Finished, run_job
 from server.progress import Step
+from server.report.html import render
 
 LIVE = 2
 Make = Callable[..., Job]
@@ -142,6 +143,7 @@ def test_exchanges_come_to_what_one_network_in_one_place_does(
     # Gradients travel in single precision.
     assert found == pytest.approx(central_losses(job, together, 6), abs=1e-6)
     assert {r.messages for r in outcome.rounds} == {6}
+    assert any("without noise" in warning for warning in finished.report(1.0).warnings)
 
     # Every party keeps its part of the best networks, and they make the model that was tested.
     tested = together.part == TEST
@@ -214,8 +216,9 @@ def test_the_parties_score_together(make_job: Make, tmp_path: Path) -> None:
 
 def test_noise_hides_labels_that_plain_gradients_tell(make_job: Make, tmp_path: Path) -> None:
     job = make_job("strategy.noise_multiplier=8", "scenario.rounds=2")
-    run(job, tmp_path / "job")
-    found = attack_split(job, gather(job, simulated_sites(job)), 9)
+    finished = run(job, tmp_path / "job")
+    together = gather(job, simulated_sites(job))
+    found = attack_split(job, together, 9)
     plain = found["label_inference_split_learning"]
     assert min(plain["direction"], plain["clustering"]) > 0.9
     for party in ("digital-library", "live-class"):
@@ -223,6 +226,12 @@ def test_noise_hides_labels_that_plain_gradients_tell(make_job: Make, tmp_path: 
     assert found["label_inference_half_known"] < 0.65
     rebuilt = found["feature_reconstruction"]
     assert rebuilt["own_mean"] <= rebuilt["seen_mean"] <= 1
+    # The report says it all, in both languages.
+    report = finished.report(1.0, pooled_split(job, together) | {"attacks": found})
+    assert "noise of 8.0 times" in render(report)
+    assert "其 8.0 倍的噪声" in render(report, "zh")
+    assert report.warnings == []
+    assert report.privacy.he is None
 
 
 def test_impossible_settings_are_one_line(make_job: Make) -> None:
