@@ -12,7 +12,8 @@ What is decided here:
   enrolment.
 - With `platform`, a site is one of three platforms that share learners: the registry, which also
   assesses, a content library, and a platform for live and social learning. Each has learner ids
-  of its own, and `link_id`, the number in the data, to align them by.
+  of its own, and `link_id`, the number in the data, to align them by. The last two know when their
+  courses begin, and of enrolments no more than whom they have seen in which course.
 - A course is a presentation of a module, `AAA_2013J`. Its nominal first day is the first of
   February (B) or of October (J); the published data hold offsets from the true one only.
 - A learner in several presentations is one learner, described as in the latest of them.
