@@ -2,8 +2,8 @@
 
 Every key below is always written; a value that is not known is null. Scenarios add keys of
 their own (`vertical`, `transfer`, `recommend`, `cold_start`, or a further number in `metrics`):
-they are kept as given, after the contract's keys. NumPy numbers are taken as plain ones, and a number that
-is not finite becomes null, because JSON has neither NaN nor infinity.
+they are kept as given, after the contract's keys. NumPy numbers are taken as plain ones, and a
+number that is not finite becomes null, because JSON has neither NaN nor infinity.
 
 Times are in seconds, sizes in bytes, shares and scores are 0..1.
 """
