@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -89,3 +90,28 @@ def test_it_takes_part_again_in_the_next_job(federation: Deployed) -> None:
     seen = b"".join(federation.recorder.seen)
     assert len(seen) > 1_000_000
     assert [word for word in words if word.encode() in seen] == []
+
+
+def test_split_networks_go_on_after_their_coordinator_was_killed(federation: Deployed) -> None:
+    federation.wait_for_sites(*PLATFORMS)
+    connections = {name: federation.connections(name) for name in PLATFORMS}
+    network = ("strategy=splitnn", "model.hidden=[8]", "strategy.batch_size=400")
+    running = federation.submit("cut", *JOB, *network, "scenario.rounds=4")
+    job = federation.job_of(running)
+    wait_until(lambda: "round 2: loss" in running.text(), 240, "the second round")
+    federation.destroy("server")
+    wait_until(lambda: "does not answer" in running.text(), 60, "noticing")
+    running.process.send_signal(signal.SIGINT)
+    assert running.process.wait(60) == 130
+    federation.server()
+    for name in PLATFORMS:
+        federation.wait_for_connection(name, connections[name])
+    again = ("run", f"resume={job}", "federation=deployment", "out=resumed")
+    resumed = federation.edufed(*again, "federation.settings=coordinator.yaml", name="resumed")
+    finished = federation.finish(resumed)
+    assert "going on after round" in finished.text
+    assert [r["round"] for r in finished.report["rounds"]] == [1, 2, 3, 4]
+    assert finished.report["vertical"]["left_at_the_end"] == ["digital-library", "live-class"]
+    assert finished.report["vertical"]["gradients"] == {"clip": 0.3, "noise_multiplier": 8}
+    for name in PLATFORMS:
+        assert (federation.state(name) / "models" / job / "block.npz").is_file()
