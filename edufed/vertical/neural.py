@@ -150,7 +150,27 @@ def _seeded(seed: int, build: Any) -> Any:
         return build()
 
 
-class FeatureNetwork:
+class _PartyNetwork:
+    """What both kinds of party do with the network that they have."""
+
+    _network: _Network
+
+    @property
+    def state(self) -> State:
+        """What must outlast the object."""
+        return self._network.state
+
+    @property
+    def weights(self) -> State:
+        """Copy the network's weights."""
+        return self._network.weights
+
+    def set_weights(self, weights: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Replace the network's weights."""
+        self._network.set_weights(weights)
+
+
+class FeatureNetwork(_PartyNetwork):
     """A feature party's network.
 
     Parameters
@@ -173,20 +193,6 @@ class FeatureNetwork:
         module = _seeded(seed, lambda: _layers([x.shape[1], *plan.hidden, plan.embedding]))
         self._network = _Network(module, plan, state or {})
 
-    @property
-    def state(self) -> State:
-        """What must outlast the object."""
-        return self._network.state
-
-    @property
-    def weights(self) -> State:
-        """Copy the network's weights."""
-        return self._network.weights
-
-    def set_weights(self, weights: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Replace the network's weights."""
-        self._network.set_weights(weights)
-
     def embed(self, rows: Rows) -> Array:
         """Return rows' embeddings, shape (rows, embedding)."""
         with torch.no_grad():
@@ -204,7 +210,7 @@ class FeatureNetwork:
         return made
 
 
-class LabelNetwork:
+class LabelNetwork(_PartyNetwork):
     """The label party's network of its own columns, and the top behind the sum.
 
     Parameters
@@ -228,20 +234,6 @@ class LabelNetwork:
             return nn.ModuleDict({"bottom": bottom, "top": top})
 
         self._network = _Network(_seeded(seed, build), plan, state or {})
-
-    @property
-    def state(self) -> State:
-        """What must outlast the object."""
-        return self._network.state
-
-    @property
-    def weights(self) -> State:
-        """Copy the network's weights."""
-        return self._network.weights
-
-    def set_weights(self, weights: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Replace the network's weights."""
-        self._network.set_weights(weights)
 
     def logits(self, others: Array, rows: Rows | slice = slice(None)) -> Array:
         """Return rows' logits, shape (rows,), given the sum of the others' embeddings."""
