@@ -28,7 +28,7 @@ pytestmark = pytest.mark.e2e
 SITES = tuple(f"region-{number:02d}" for number in range(3))
 JOB = (
     *("data=province", "task=certify", "task.cutoff_day=60", "task.coverage=0.8", "task.folds=2"),
-    *("scenario.rounds=2", "scenario.round_timeout_s=60", "task.min_cohort=5"),
+    *("scenario.rounds=1", "scenario.round_timeout_s=60", "task.min_cohort=5", "research=false"),
 )
 
 
