@@ -6,7 +6,7 @@ from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
 from clients.answer import answer
-from clients.rooms import ALIGN, HELLO, PUBLISH, TRAIN, TRANSFER, VERTICAL, by_task
+from clients.rooms import ALIGN, HELLO, PUBLISH, RECOMMEND, TRAIN, TRANSFER, VERTICAL, by_task
 
 app = ClientApp()
 
@@ -130,9 +130,7 @@ def train_vertical(message: Message, context: Context) -> Message:
 @app.query("counts")
 def counts(message: Message, context: Context) -> Message:
     """Answer with what this site's learners used, counted by resource and by pair of resources."""
-    from clients import recommend
-
-    return answer(message, context, recommend.send_counts)
+    return answer(message, context, by_task(RECOMMEND, "send_counts"))
 
 
 @app.train("recommend")
@@ -146,9 +144,7 @@ def train_recommend(message: Message, context: Context) -> Message:
 @app.evaluate("recommend")
 def evaluate_recommend(message: Message, context: Context) -> Message:
     """Judge every model's lists for this site's test learners; answer with sums."""
-    from clients import recommend
-
-    return answer(message, context, recommend.evaluate)
+    return answer(message, context, by_task(RECOMMEND, "evaluate"))
 
 
 @app.query("portrait_counts")

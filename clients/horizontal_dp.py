@@ -17,9 +17,17 @@ import numpy.typing as npt
 from clients.horizontal import Answer, UnpreparedError, model_from, prepared
 from clients.publish import publish as keep
 from clients.site import Site
-from clients.spending import answer_once, answered, close, reserve, reserved
+from clients.spending import (
+    answer_once,
+    answered,
+    close,
+    noisy,
+    noisy_among,
+    reserve,
+    reserved,
+)
 from clients.split import split
-from clients.summation import advert, contribute, secure_plan
+from clients.summation import advert, contribute
 from clients.training import TrainingError, predict_risk
 from edufed.config import Job, SettingsError
 from edufed.config.privacy import DpSettings
@@ -29,8 +37,8 @@ from edufed.models import get_weights
 from edufed.privacy.dp.budget import Entry
 from edufed.privacy.dp.evaluation import score_counts
 from edufed.privacy.dp.statistics import course_sums
-from edufed.privacy.dp.sums import Float64Array, release, release_share
-from edufed.private_job import GRID, courses_of, kind_of, local_steps, noisy_sites, privacy_of
+from edufed.privacy.dp.sums import Float64Array
+from edufed.private_job import GRID, courses_of, kind_of, local_steps, privacy_of
 from edufed.share import Share
 from edufed.updates import clip_update
 from edufed.wire import WEIGHT, Arrays, unprefixed
@@ -58,10 +66,10 @@ def send_statistics(site: Site, job: Job, _meta: Mapping[str, Any], arrays: Arra
 
     def answer() -> Share:
         matrix = site.learners(job.early_warning.cutoff_day).matrix
-        sums: Arrays = {"learners": _noisy(site, job, _counts(matrix, job), budget["counts"])}
+        sums: Arrays = {"learners": noisy(site, job, _counts(matrix, job), budget["counts"])}
         if courses:
             exact = course_sums(matrix, courses)
-            sums["courses"] = _noisy(site, job, exact, budget["statistics"])
+            sums["courses"] = noisy(site, job, exact, budget["statistics"])
         return Share(sums=sums)
 
     share = answer_once(site, job, STATISTICS, {}, [(entry, 1) for entry in entries], answer)
@@ -159,7 +167,7 @@ def _gradient(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays, ent
             noise_multiplier=entry.charge.noise_multiplier,
             clip=privacy.clip,
             sample_rate=privacy.sampling_rate,
-            minimum_sites=_noisy_sites(site, job),
+            minimum_sites=noisy_among(site, job),
             grid=GRID,
         )
     except PrivateTrainingError as error:
@@ -177,7 +185,7 @@ def evaluate(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> A
         model = model_from(site, job, ready.design.x.shape[1], meta, arrays)
         x, y = ready.design.part(rows)
         counts = score_counts(y, predict_risk(model, x), _learner_ids(site, job)[rows])
-        return Share(sums={"scores": _noisy(site, job, counts, entry)})
+        return Share(sums={"scores": noisy(site, job, counts, entry)})
 
     asked = unprefixed(WEIGHT, arrays)
     share = answer_once(site, job, "evaluate", asked, [(entry, 1)], answer)
@@ -202,18 +210,3 @@ def _counts(matrix: FeatureMatrix, job: Job) -> Float64Array:
         len(np.unique(matrix.learner_id[rows].astype(str))) for rows in (parts.train, parts.test)
     ]
     return np.array(counts, dtype=np.float64)
-
-
-def _noisy(site: Site, job: Job, exact: Float64Array, entry: Entry) -> Float64Array:
-    """Add all of the noise, or this site's share of it."""
-    noise = entry.charge.noise_multiplier
-    if kind_of(job) == "site":
-        return release(exact, entry.clip, noise)
-    return release_share(exact, entry.clip, noise, _noisy_sites(site, job), GRID)
-
-
-def _noisy_sites(site: Site, job: Job) -> int:
-    try:
-        return noisy_sites(job, secure_plan(job, site.roster(job)))
-    except ValueError as error:
-        raise SettingsError(str(error)) from None

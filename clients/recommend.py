@@ -147,10 +147,10 @@ def _mean(values: npt.NDArray[np.float64], least: int) -> float | None:
 
 def publish(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> Answer:
     """Keep the recommender in the site's state folder."""
-    prepared(site, job, meta, arrays)
+    kept = keep_counts(site, job, meta, arrays)
     description = RecommenderDescription.model_validate(meta["description"])
     trained = Trained(arrays[f"{WEIGHT}ranker"], arrays[f"{WEIGHT}vectors"])
-    agreed = agreed_at(site, counts_file(job, meta))
+    agreed = agreed_at(site, kept)
     save_recommender(
         Recommender(description, trained, agreed), site.store.folder / "models" / job.id
     )
@@ -286,12 +286,18 @@ class Prepared:
 
 def prepared(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> Prepared:
     """Return the site's learners with the agreed counts: those in this message, or kept ones."""
+    kept = keep_counts(site, job, meta, arrays)
+    key = ("recommend", site.settings.model_dump_json(), job.model_dump_json(), kept)
+    return KEPT.get(key, lambda: _prepare(site, job, kept))
+
+
+def keep_counts(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> str:
+    """Keep the agreed counts if they came along; return the name under which they are kept."""
     kept = counts_file(job, meta)
     sums = unprefixed(SUM, arrays)
     if sums:
         site.store.save(kept, sums | {"agreed": np.array(json.dumps(meta["agreed"]))})
-    key = ("recommend", site.settings.model_dump_json(), job.model_dump_json(), kept)
-    return KEPT.get(key, lambda: _prepare(site, job, kept))
+    return kept
 
 
 def counts_file(job: Job, meta: Mapping[str, Any]) -> str:

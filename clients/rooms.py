@@ -21,8 +21,14 @@ HELLO = {
     "vertical/scoring": "clients.vertical_scoring",
     "vertical/cold_start": "clients.cold_start",
     "recommend": "clients.recommend",
+    "private/recommend": "clients.recommend_dp",
     "portrait": "clients.portrait",
     "certify": "clients.certify",
+}
+#: The same -> module with functions `send_counts` and `evaluate`.
+RECOMMEND = {
+    "recommend": "clients.recommend",
+    "private/recommend": "clients.recommend_dp",
 }
 #: The same -> module with a function `publish`; tasks that leave sites no model are not here.
 PUBLISH = {
@@ -31,6 +37,7 @@ PUBLISH = {
     "vertical/early_warning": "clients.vertical",
     "vertical/cold_start": "clients.cold_start",
     "recommend": "clients.recommend",
+    "private/recommend": "clients.recommend_dp",
     "portrait": "clients.portrait",
     "certify": "clients.certify",
 }

@@ -18,13 +18,23 @@ import numpy as np
 
 from clients.policy import PolicyRefusalError
 from clients.site import Site
+from clients.summation import secure_plan
+from edufed.config import SettingsError
 from edufed.config.federation import SimulationSettings
 from edufed.config.job import Job
 from edufed.config.site import SiteSettings
 from edufed.privacy.composition import epsilon, steps_of
 from edufed.privacy.dp.budget import Entry, JobBudget
+from edufed.privacy.dp.sums import Float64Array, release, release_share
 from edufed.privacy.ledger import Budget, BudgetError, Ledger, LedgerError
-from edufed.private_job import POPULATION, kind_of, privacy_of, with_noise
+from edufed.private_job import (
+    GRID,
+    POPULATION,
+    kind_of,
+    noisy_sites,
+    privacy_of,
+    with_noise,
+)
 from edufed.share import Share, from_arrays, to_arrays
 from edufed.wire import Arrays
 
@@ -157,6 +167,28 @@ def close(site: Site, job: Job) -> dict[str, Any]:
     ledger.close(job.id)
     (row,) = (row for row in ledger.summary() if row["population"] == POPULATION)
     return {**row, "jobs": len(row["jobs"])}
+
+
+def noisy(site: Site, job: Job, exact: Float64Array, entry: Entry) -> Float64Array:
+    """Add all of the noise to what a site has bounded, or this site's share of it."""
+    noise = entry.charge.noise_multiplier
+    if kind_of(job) == "site":
+        return release(exact, entry.clip, noise)
+    return release_share(exact, entry.clip, noise, noisy_among(site, job), GRID)
+
+
+def noisy_among(site: Site, job: Job) -> int:
+    """Return among how many sites the noise of a sum is shared out.
+
+    Raises
+    ------
+    SettingsError
+        No site is left whose noise nobody else knows.
+    """
+    try:
+        return noisy_sites(job, secure_plan(job, site.roster(job)))
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
 
 
 def _step_file(job: Job, step: str) -> str:

@@ -123,6 +123,14 @@ def _recommend() -> Service:
     return Service(run, build_report, hand_over)
 
 
+def _private_recommend() -> Service:
+    from server.recommend_publication import hand_over_privately
+    from server.report.recommend_dp import build_report
+    from server.strategies.recommend_dp import run
+
+    return Service(run, build_report, hand_over_privately)
+
+
 def _quality_map() -> Service:
     from server.report.quality_map import build_map_report
     from server.strategies.quality_map import run
@@ -156,6 +164,7 @@ _SERVICES: dict[str, Callable[[], Service]] = {
     "vertical/scoring": _vertical_scoring,
     "certify": _certify,
     "recommend": _recommend,
+    "private/recommend": _private_recommend,
     "quality_map": _quality_map,
     "portrait": _portrait,
 }

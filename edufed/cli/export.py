@@ -19,7 +19,7 @@ from edufed.acting.issue import Issue
 from edufed.acting.table import write_lists
 from edufed.cli.arguments import keywords, language_of
 from edufed.cli.predict import kept_list, make_list
-from edufed.config import Job, SettingsError, load_site, simulated_sites
+from edufed.config import Job, SettingsError, compose_job, load_site, simulated_sites
 from edufed.config.compose import check_job
 from edufed.config.federation import DeploymentSettings
 from edufed.config.lists import url_of
@@ -84,7 +84,8 @@ def job_of(run: Path) -> Job:
 
 def _whole(config: dict[str, Any]) -> dict[str, Any]:
     """Give settings back that a report leaves out because its task does not use them."""
-    return {"model": {"name": "logistic", "l2": 0.0}, **config}
+    usual = compose_job([f"privacy={config['privacy']['name']}"]).model_dump(mode="json")
+    return {"model": usual["model"], "strategy": usual["strategy"], **config}
 
 
 def _sites(job: Job, file: str | None) -> list[Site]:

@@ -63,6 +63,7 @@ class RecommendSettings(Settings):
     factor_l2: PositiveFloat
     factor_rounds: PositiveInt
     replicates: PositiveInt  # of the bootstrap behind the intervals
+    private_items: PositiveInt = 40  # under differential privacy: most resources of a learner
 
 
 class ColdStartSettings(Settings):

@@ -105,10 +105,11 @@ def _certifies(job: Job) -> None:
 def _recommends(job: Job) -> None:
     if job.scenario.name != "horizontal":
         raise ValueError("task=recommend adds up what sites count; choose scenario=horizontal")
-    if job.privacy.name not in ("none", "secagg"):
+    if job.privacy.name == "he":
+        raise ValueError("task=recommend does not run with privacy=he yet; choose privacy=secagg")
+    if isinstance(job.privacy, PrivateLearners) and not job.data.courses:
         raise ValueError(
-            f"task=recommend does not run with privacy={job.privacy.name} yet;"
-            " choose privacy=secagg"
+            f"privacy={job.privacy.name} asks no site for its courses: list them in data.courses"
         )
 
 
@@ -165,8 +166,10 @@ def _trains_privately(job: Job) -> None:
             f"privacy={privacy} trains by strategy={needed}, not {strategy};"
             " leave strategy= out, and model= and strategy.* at their defaults to begin with"
         )
-    if needed is not None and not isinstance(job.task, EarlyWarningSettings):
-        raise ValueError(f"privacy={privacy} is for task=early_warning, not {job.task.name}")
+    if needed is not None and not isinstance(job.task, EarlyWarningSettings | RecommendSettings):
+        raise ValueError(
+            f"privacy={privacy} is for task=early_warning and recommend, not {job.task.name}"
+        )
     if needed is None and strategy in PRIVATE_STRATEGIES.values():
         fitting = next(p for p, s in PRIVATE_STRATEGIES.items() if s == strategy)
         raise ValueError(f"strategy={strategy} is for privacy={fitting}, not {privacy}")

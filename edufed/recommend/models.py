@@ -60,6 +60,13 @@ def score(
     return {
         "ranker": x @ weights,
         "factors": own @ vectors.T,
+        **score_counted(seen, counts, items),
+    }
+
+
+def score_counted(seen: Interactions, counts: Counts, items: Items) -> Scores:
+    """Score with those models that are nothing but counts."""
+    return {
         "begun_7": _same(counts.begun[BEGUN_DAYS.index(7)], seen),
         "used_all": _same(counts.users, seen),
         **_by_counts(seen, counts, items),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from edufed.metrics import Metrics, metrics_from_summary
@@ -79,8 +80,12 @@ def released(private: PrivateFindings) -> Metrics:
 
 def ledger_part(private: PrivateFindings) -> list[dict[str, Any]]:
     """Make `privacy.ledger`: what each site's ledger says after the job."""
+    return spent_at_sites(private.ledgers)
+
+
+def spent_at_sites(ledgers: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Make `privacy.ledger` of what sites said of their ledgers at the job's end."""
     keys = ("population", "epsilon", "delta", "budget", "jobs")
     return [
-        {"site": site, **{key: said[key] for key in keys}}
-        for site, said in sorted(private.ledgers.items())
+        {"site": site, **{key: said[key] for key in keys}} for site, said in sorted(ledgers.items())
     ]

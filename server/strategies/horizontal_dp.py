@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from math import sqrt
 from typing import Any
 
 import numpy as np
 
-from edufed.config import Job
 from edufed.config.strategy import DpSgdSettings
 from edufed.features import FEATURES, design_names
 from edufed.models import build_model, get_weights
@@ -22,12 +20,9 @@ from edufed.privacy.dp.budget import JobBudget
 from edufed.privacy.dp.descent import Descent
 from edufed.privacy.dp.evaluation import BINS, summary_from_counts
 from edufed.privacy.dp.statistics import course_means
-from edufed.privacy.dp.sums import overshoot
 from edufed.private_job import (
     courses_of,
-    kind_of,
     noise_of,
-    noisy_sites,
     planned,
     privacy_of,
     with_noise,
@@ -39,9 +34,10 @@ from server.checkpoint import Checkpoint
 from server.clock import Clock
 from server.exchange import Reply
 from server.federation import Federation, JobError, TooFewError
+from server.noise import SumNoise
 from server.progress import Step
 from server.strategies.horizontal import TRAINING, Outcome, PrivateFindings, Round
-from server.summation import Combined, Summation, build_summation, least_sites, secure_plan
+from server.summation import Combined, Summation, build_summation, least_sites
 
 
 def run(
@@ -58,7 +54,7 @@ def run(
     saved = checkpoint.load(TRAINING)
     progress(Step("schema", "planning the noise"))
     budget = planned(job) if saved is None else with_noise(job, saved[0]["noise"])
-    noise = _SumNoise(job, roster)
+    noise = SumNoise(job, roster)
     connected = federation.connect(expected)
     clock.lap("waiting")
     if saved is None:
@@ -98,23 +94,6 @@ def run(
     )
 
 
-class _SumNoise:
-    """How much noise a sum over sites carries."""
-
-    def __init__(self, job: Job, roster: Mapping[str, bytes]) -> None:
-        self._shared: int | None = None
-        if kind_of(job) == "sum":
-            try:
-                self._shared = noisy_sites(job, secure_plan(job, roster))
-            except ValueError as error:
-                raise JobError(str(error)) from None
-
-    def deviation(self, planned: float, sites: int) -> float:
-        """Deviation of the noise in a sum over so many sites, of the `planned` one of an entry."""
-        times = sqrt(sites) if self._shared is None else overshoot(sites, self._shared)
-        return planned * times
-
-
 class _Training:
     """Noisy sums, then a fixed number of rounds."""
 
@@ -124,7 +103,7 @@ class _Training:
         summation: Summation,
         checkpoint: Checkpoint,
         budget: JobBudget,
-        noise: _SumNoise,
+        noise: SumNoise,
     ) -> None:
         self.federation, self.job, self.summation = federation, federation.job, summation
         self.checkpoint, self.budget, self.noise = checkpoint, budget, noise

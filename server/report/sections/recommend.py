@@ -19,6 +19,8 @@ _SHOWN = 40  # more rows than this are no plot to read; the table has all
 def headline(report: Report, words: Words) -> tuple[str, list[tuple[str, str]], list[KeyFigure]]:
     """Title, first sentences and key figures of the page."""
     said = _said(report)
+    if said.get("private"):
+        return _private_headline(said, report, words)
     rows = {row["model"]: row for row in said["table"]}
     ranker, baseline = rows[_RANKER], rows[said["baseline"]]
     sites = [site for site in report.sites if site.federated is not None]
@@ -69,6 +71,57 @@ def headline(report: Report, words: Words) -> tuple[str, list[tuple[str, str]], 
     return title, lead, figures
 
 
+def _private_headline(
+    said: dict[str, Any], report: Report, words: Words
+) -> tuple[str, list[tuple[str, str]], list[KeyFigure]]:
+    """With differential privacy: the model that makes the lists, as noisy scores tell it."""
+    row = next(row for row in said["table"] if row["model"] == said["listed"])
+    dp = report.privacy.dp
+    name = words.name("recommender", row["model"])
+    about = words(
+        "private.about",
+        name=name,
+        day=f"{said['cutoff_day']:g}",
+        hundred=in_hundred(row["hr_at_10"]),
+        horizon=f"{said['horizon_days']:g}",
+        items=count(said["items"]),
+    )
+    title = words("private.headline", n=count(len(report.sites)))
+    figures = [
+        KeyFigure(score(row["ndcg_at_10"]), words("key.ndcg"), words("private.key_note")),
+        KeyFigure(percent(row["hr_at_10"]), words("key.hits"), words("key.hits_note")),
+    ]
+    if dp is not None and dp.epsilon is not None:
+        figures.append(KeyFigure(f"{dp.epsilon:.3g}", "ε", words("private.epsilon_note")))
+    return title, [(words("head.about"), about)], figures
+
+
+def _private_blocks(said: dict[str, Any], words: Words) -> list[Block]:
+    """What noise left of the models, and how much of it there was."""
+    rows = [
+        [
+            words.name("recommender", row["model"]),
+            score(row["ndcg_at_10"]),
+            _between(row["low"], row["high"], words),
+            percent(row["hr_at_10"], 1),
+        ]
+        for row in sorted(said["table"], key=lambda row: -row["ndcg_at_10"])
+    ]
+    head = [words(key) for key in ("model", "ndcg", "interval", "hr")]
+    noise = words(
+        "private.noise",
+        gram=f"{said['deviations']['gram']:.1f}",
+        l2=f"{said['ease_l2']:.0f}",
+        items=count(said["items"]),
+    )
+    return [
+        Prose(words("private.lead", learners=count(said["learners"]))),
+        Figures([_models(said, words)]),
+        Table(words("private.caption"), head, rows, marked=0),
+        Points([noise, words("private.cost")]),
+    ]
+
+
 def _rule(rows: dict[str, Any], said: dict[str, Any], words: Words) -> str:
     """Say which plain count is best, where it is not the one to be beaten."""
     plain = [rows[model] for model in ("begun_7", "used_14", "used_all")]
@@ -84,6 +137,8 @@ def blocks(report: Report, words: Words) -> list[Block]:
     if "recommend" not in report.more:
         return []
     said = _said(report)
+    if said.get("private"):
+        return _private_blocks(said, words)
     made: list[Block] = [
         Prose(words("lead", replicates=count(said["replicates"]))),
         Figures(
