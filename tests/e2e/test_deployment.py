@@ -116,6 +116,8 @@ def test_a_deployed_job_equals_the_simulated_one(
     for name in ("roc_auc", "pr_auc", "brier", "ece"):
         one, other = (report["metrics"]["federated"][name] for report in (here, there))
         assert one == pytest.approx(other, abs=1e-6), name
+    groups = [report["fairness"]["attributes"] for report in (here, there)]
+    assert [entry["reference"] for entry in groups[0]] == [e["reference"] for e in groups[1]]
     assert [site["status"] for site in here["sites"]] == ["ok"] * REGIONS
     assert here["exclusions"] == here["refusals"] == []
     # The job's own steps, and nothing of Flower's.

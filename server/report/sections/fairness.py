@@ -61,7 +61,7 @@ def _reading(told: list[dict[str, Any]], words: Words) -> list[str]:
         words(
             "recall.more" if row["recall_gap"] > 0 else "recall.less",
             pair=_pair(entry, row, words),
-            gap=percent(abs(row["recall_gap"]), 1),
+            gap=_points(row["recall_gap"]),
         )
         for entry, row in caught
     ] or [words("recall.none")]
@@ -69,11 +69,16 @@ def _reading(told: list[dict[str, Any]], words: Words) -> list[str]:
         words(
             "risks.high" if group["calibration_gap"] > 0 else "risks.low",
             group=_named(entry, group["group"], words),
-            gap=percent(abs(group["calibration_gap"]), 1),
+            gap=_points(group["calibration_gap"]),
         )
         for entry, group in off
     ] or [words("risks.none")]
     return said
+
+
+def _points(gap: float) -> str:
+    """Size of a difference of two shares, in percentage points."""
+    return f"{abs(gap) * 100:.1f}"
 
 
 def _comparisons(told: list[dict[str, Any]], words: Words) -> Table:
