@@ -84,7 +84,10 @@ def job_of(run: Path) -> Job:
 
 def _whole(config: dict[str, Any]) -> dict[str, Any]:
     """Give settings back that a report leaves out because its task does not use them."""
-    usual = compose_job([f"privacy={config['privacy']['name']}"]).model_dump(mode="json")
+    if "strategy" in config:
+        return config
+    named = [f"privacy={config['privacy']['name']}", f"out={config.get('out', '.')}"]
+    usual = compose_job(named).model_dump(mode="json")
     return {"model": usual["model"], "strategy": usual["strategy"], **config}
 
 

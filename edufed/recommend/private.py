@@ -25,6 +25,7 @@ from edufed.recommend.counts import BEGUN_DAYS, COHORT, USED_DAYS, Counts, begun
 from edufed.recommend.evaluation import K
 from edufed.recommend.features import FEATURES
 from edufed.recommend.usage import Interactions
+from edufed.records import LearningRecords
 
 Float64Array = npt.NDArray[np.float64]
 Arrays = dict[str, npt.NDArray[Any]]
@@ -51,7 +52,7 @@ def parts(items: int) -> list[Part]:
     ]
 
 
-def catalogues(records: Any, courses: Sequence[str]) -> dict[str, dict[str, str]]:
+def catalogues(records: LearningRecords, courses: Sequence[str]) -> dict[str, dict[str, str]]:
     """Resources that name one of the job's courses, with their kinds; no learner decides.
 
     Parameters

@@ -12,12 +12,18 @@ from flwr.serverapp import Grid
 from loopback import Loopback
 from test_recommend_job import compose
 
+from clients import recommend_dp as room
 from clients.lists import make_lists
 from clients.recommend import used_at
 from clients.site import Site
+from clients.spending import SpentError, answer_once, reserved
 from edufed.config import SettingsError, simulated_sites
 from edufed.privacy.simulated import simulated_roster
+from edufed.private_job import noise_of, planned
+from edufed.recommend.private import bounded_counts, capped
 from edufed.recommend.published import load_recommender
+from edufed.recommend.usage import interactions
+from edufed.share import Share
 from edufed.wire import unpack
 from server.checkpoint import Checkpoint
 from server.federation import Federation, JobError
@@ -70,9 +76,7 @@ def test_it_costs_what_was_set_and_every_ledger_says_so(done: tuple[Any, ...]) -
     assert report.privacy.dp.kind == ("site" if job.privacy.name == "dp" else "sum")
 
 
-def test_counts_are_the_bounded_ones_with_the_noise_that_is_said(
-    done: tuple[Any, ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_counts_are_the_bounded_ones_with_the_noise_that_is_said(done: tuple[Any, ...]) -> None:
     job, outcome, *_ = done
     exact = sum(site_counts(Site(site), job, outcome) for site in simulated_sites(job))
     made = np.concatenate(
@@ -87,9 +91,6 @@ def test_counts_are_the_bounded_ones_with_the_noise_that_is_said(
 
 
 def site_counts(site: Site, job: Any, outcome: Any) -> np.ndarray:
-    from edufed.recommend.private import bounded_counts, capped
-    from edufed.recommend.usage import interactions
-
     usage = used_at(site, job.recommend).usage
     seen = [interactions(usage, course.catalogue) for course in outcome.agreed]
     kept = capped(seen, usage.learner_id, job.recommend.private_items)
@@ -127,7 +128,7 @@ def test_the_page_says_what_noise_left(done: tuple[Any, ...], language: Any, sai
     page = render(report, language)
     assert said in page
     assert "nan" not in page
-    assert report.fairness is None if hasattr(report, "fairness") else True
+    assert report.more["fairness"] is None
     rows = cast(dict[str, Any], report.more["recommend"])["table"]
     assert all(0 <= row["low"] <= row["ndcg_at_10"] <= row["high"] <= 1 for row in rows)
 
@@ -143,17 +144,10 @@ def test_the_published_model_makes_lists_in_the_chosen_order(done: tuple[Any, ..
 
 
 def test_a_second_question_is_not_answered_anew(province: Path, tmp_path: Path) -> None:
-    from clients import recommend_dp as room
-    from clients.spending import SpentError
-    from edufed.private_job import noise_of, planned
-
     job = compose(province, "privacy=secagg_dp", f"federation.state={tmp_path}")
     site = Site(simulated_sites(job)[0])
     said, _ = room.hello(site, job, {"noise": noise_of(planned(job)), "resumed": False}, {})
     assert set(said) == {"catalogues"}
-    from clients.spending import answer_once, reserved
-    from edufed.share import Share
-
     entry = reserved(site, job)["gram"]
     answer_once(site, job, "counts", {}, [(entry, 1)], lambda: Share())
     with pytest.raises(SpentError, match="counts was answered already"):
