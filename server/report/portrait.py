@@ -223,7 +223,8 @@ def _warnings(outcome: Outcome) -> list[str]:
     warnings = []
     if outcome.under_way:
         warnings.append(
-            f"{outcome.under_way} fits had not ended by the last round; raise task.clusters.rounds"
+            f"fits that had not ended by the last round: {outcome.under_way};"
+            " raise task.clusters.rounds"
         )
     if outcome.chosen is not None and not outcome.chosen.test[KNOWN].any():
         warnings.append("no test learner has a known result: look at data.split")
