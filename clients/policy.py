@@ -11,6 +11,7 @@ from clients.store import Store
 from edufed.config import Job
 from edufed.config.policy import DAYS, Policy, PrivacyPolicy
 from edufed.config.privacy import HeSettings, PrivacySettings, PrivateLearners, SecureSums
+from edufed.config.strategy import ExactSettings
 
 #: Days for which the site remembers the jobs that it took on.
 REMEMBERED_DAYS = 92
@@ -35,6 +36,7 @@ def check_job(policy: Policy, job: Job) -> None:
     for key, allowed, asked in (
         ("scenarios", policy.scenarios, job.scenario.name),
         ("tasks", policy.tasks, job.task.name),
+        ("strategies", policy.strategies, job.strategy.name),
     ):
         if allowed is not None and asked not in allowed:
             raise PolicyRefusalError(f"policy.{key} does not allow {asked}")
@@ -43,6 +45,9 @@ def check_job(policy: Policy, job: Job) -> None:
         raise PolicyRefusalError("privacy.secagg is required")
     if policy.privacy.secagg == "or_he" and not (hidden or isinstance(job.privacy, HeSettings)):
         raise PolicyRefusalError("privacy.secagg, or privacy=he, is required")
+    dealt = isinstance(job.strategy, ExactSettings) and job.strategy.products == "dealt"
+    if policy.privacy.products == "lattice" and dealt:
+        raise PolicyRefusalError("privacy.products is lattice and strategy.products dealt")
     _check_epsilon(policy.privacy, job.privacy)
     if job.task.min_cohort < policy.min_cohort:
         raise PolicyRefusalError(

@@ -36,6 +36,8 @@ class PrivacyPolicy(Settings):
     secagg: Literal["required", "or_he", "optional"] = "optional"
     dp: Literal["required", "optional"] = "optional"  # privacy=dp or privacy=secagg_dp
     max_epsilon: PositiveFloat | None = None  # of one job
+    #: lattice: products of vertical training rest on encryption alone, not on numbers dealt
+    products: Literal["lattice", "any"] = "any"
     budget: BudgetPolicy = BudgetPolicy()
 
 
@@ -100,6 +102,7 @@ class Policy(Settings):
 
     scenarios: list[str] | None = None  # default: all
     tasks: list[str] | None = None  # default: all
+    strategies: list[str] | None = None  # default: all
     privacy: PrivacyPolicy = PrivacyPolicy()
     data: DataPolicy = DataPolicy()
     min_learners: PositiveInt = 10  # fewer eligible learners than this: take no part
@@ -116,10 +119,11 @@ class Policy(Settings):
         begin, _, end = (self.hours or "00:00-24:00").partition("-")
         return _minutes(begin), _minutes(end)
 
-    @field_validator("scenarios", "tasks")
+    @field_validator("scenarios", "tasks", "strategies")
     @classmethod
     def _named(cls, names: list[str] | None, info: ValidationInfo) -> list[str] | None:
-        known = _choices({"scenarios": "scenario", "tasks": "task"}[str(info.field_name)])
+        groups = {"scenarios": "scenario", "tasks": "task", "strategies": "strategy"}
+        known = _choices(groups[str(info.field_name)])
         for name in names or []:
             if name not in known:
                 raise ValueError(f"no {name!r}; there are {', '.join(known)}")

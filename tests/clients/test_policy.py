@@ -113,6 +113,28 @@ def test_a_job_with_secure_aggregation_satisfies_a_site_that_requires_it() -> No
         check_job(strict, compose_job(["out=x", "privacy=he"]))
 
 
+@pytest.mark.parametrize(
+    ("allowed", "settings", "refusal"),
+    [
+        ({"strategies": ["exact"]}, ["strategy=splitnn"], "policy.strategies does not allow split"),
+        ({"strategies": ["exact"]}, [], None),
+        ({"privacy": {"products": "lattice"}}, ["strategy.products=dealt"], "strategy.products de"),
+        ({"privacy": {"products": "lattice"}}, [], None),
+        ({}, ["strategy.products=dealt"], None),
+    ],
+)
+def test_a_platform_may_refuse_ways_of_training_together(
+    allowed: dict[str, object], settings: list[str], refusal: str | None
+) -> None:
+    vertical = ["scenario=vertical", "data=oulad_vertical", "data.path=somewhere", "out=x"]
+    job = compose_job([*vertical, *settings])
+    if refusal is None:
+        check_job(policy(**allowed), job)
+        return
+    with pytest.raises(PolicyRefusalError, match=refusal):
+        check_job(policy(**allowed), job)
+
+
 def test_a_site_may_accept_encrypted_sums_too() -> None:
     either = policy(privacy={"secagg": "or_he"})
     for privacy in ("secagg", "he"):
