@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from clients.alignment import Mail, align_step, later_step, part_of
+from clients.alignment import Mail, align_step, part_of
 from clients.newcomers import Newcomers, newcomers
 from clients.parties import Parties, Parts
 from clients.platform import TEST, TRAIN, identifiers, identify
@@ -24,14 +24,14 @@ from clients.predict import write_predictions
 from clients.site import Site
 from clients.steps import forget_steps
 from clients.taste import taste
-from clients.vertical import ANSWER, BEGIN, END, ROUND
+from clients.vertical import ANSWER, BEGIN, AnyLabelSide, Sides, training_step
 from clients.vertical_feature import FeatureSide
 from clients.vertical_label import LabelSide
 from clients.welcome import figures, welcome_lists
 from edufed.config.job import Job
 from edufed.privacy.psi import Alignment
 from edufed.records import DataError
-from edufed.wire import Arrays, prefixed, unprefixed
+from edufed.wire import Arrays, prefixed
 
 Answer = tuple[dict[str, Any], Arrays]
 
@@ -104,31 +104,21 @@ def align(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> Answ
 def train(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> Answer:
     """Take one step of training; at its end the label party judges and writes its lists."""
 
-    def then(
-        parties: Parties, state: Arrays, mail: Mail
-    ) -> tuple[Arrays, dict[str, Any], dict[str, Parts]]:
-        rows, inner = state["rows"], unprefixed("side/", state)
-        rest = {name: array for name, array in state.items() if not name.startswith("side/")}
-        if not parties.leads:
-            feature = _feature_side(site, job, parties, rows, inner)
-            letter = part_of(mail, parties.leader, ROUND)
-            answer = feature.round(int(meta["round"]), letter)
-            return rest | prefixed("side/", feature.state), {}, {parties.leader: {ANSWER: answer}}
-        label = label_side(site, job, parties, rows, inner)
-        answers = {name: parts[ANSWER] for name, parts in mail.items() if ANSWER in parts}
-        said, letters = label.next(answers)
-        said["roc_auc"] = None
-        ended = said["stopped_by"] is not None
-        if ended:
-            own = newcomers(site, job)
-            said["figures"] = figures(own, job, rows, state["alone"], label.scores)
-            listed = welcome_lists(own, job, rows, label.scores)
-            write_predictions(listed, lists_file(site, job.id))
-            said["lists"] = int(listed[["learner_id", "course_id"]].drop_duplicates().shape[0])
-        out = {name: {END if ended else ROUND: letter} for name, letter in letters.items()}
-        return rest | prefixed("side/", label.state), said, out
+    def say(
+        _parties: Parties, label: AnyLabelSide, state: Arrays, said: dict[str, Any]
+    ) -> dict[str, Any]:
+        if said["stopped_by"] is None:
+            return {"roc_auc": None}
+        own, rows = newcomers(site, job), state["rows"]
+        listed = welcome_lists(own, job, rows, label.scores)
+        write_predictions(listed, lists_file(site, job.id))
+        return {
+            "roc_auc": None,
+            "figures": figures(own, job, rows, state["alone"], label.scores),
+            "lists": len(listed[["learner_id", "course_id"]].drop_duplicates()),
+        }
 
-    return later_step(site, job, meta, arrays, then)
+    return training_step(site, job, meta, arrays, Sides(_feature_side, label_side, say))
 
 
 def publish(site: Site, job: Job, _meta: Mapping[str, Any], _arrays: Arrays) -> Answer:

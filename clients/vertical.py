@@ -11,7 +11,7 @@ letters on. `clients/vertical_label.py` and `clients/vertical_feature.py` say wh
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -108,27 +108,58 @@ def align(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> Answ
 def train(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> Answer:
     """Take one step of training."""
 
+    def say(
+        parties: Parties, label: AnyLabelSide, state: Arrays, said: dict[str, Any]
+    ) -> dict[str, Any]:
+        tested = _test_logits(label, label.scores)
+        told = {"roc_auc": metrics_from_summary(_summary(label, tested))["roc_auc"]}
+        if said["stopped_by"] is not None:
+            told |= _evaluation(label, tested, state["alone"])
+            _save_label_block(site, job, parties, label)
+        return told
+
+    return training_step(site, job, meta, arrays, Sides(_feature_side, label_side, say))
+
+
+@dataclass(frozen=True)
+class Sides:
+    """What a training step asks of a task.
+
+    Attributes
+    ----------
+    feature, label : callable
+        (site, job, parties, rows, state) -> the party as it stands.
+    say : callable
+        (parties, label party, what is kept, what it says of the round) -> what it says besides.
+    """
+
+    feature: Callable[..., AnyFeatureSide]
+    label: Callable[..., AnyLabelSide]
+    say: Callable[[Parties, AnyLabelSide, Arrays, dict[str, Any]], dict[str, Any]]
+
+
+def training_step(
+    site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays, sides: Sides
+) -> Answer:
+    """Take a party's step of a round: letters in, letters out."""
+
     def then(
         parties: Parties, state: Arrays, mail: Mail
     ) -> tuple[Arrays, dict[str, Any], dict[str, Parts]]:
         rows, inner = state["rows"], unprefixed("side/", state)
         rest = {name: array for name, array in state.items() if not name.startswith("side/")}
         if not parties.leads:
-            feature = _feature_side(site, job, parties, rows, inner)
+            feature = sides.feature(site, job, parties, rows, inner)
             letter = part_of(mail, parties.leader, ROUND)
             answer = feature.round(int(meta["round"]), letter)
             return rest | prefixed("side/", feature.state), {}, {parties.leader: {ANSWER: answer}}
-        label = label_side(site, job, parties, rows, inner)
+        label = sides.label(site, job, parties, rows, inner)
         answers = {name: parts[ANSWER] for name, parts in mail.items() if ANSWER in parts}
         if DEALER in mail and isinstance(label, LabelSide):
             label.deal(mail[DEALER])
         said, letters = label.next(answers)
-        tested = _test_logits(label, label.scores)
-        said["roc_auc"] = metrics_from_summary(_summary(label, tested))["roc_auc"]
+        said |= sides.say(parties, label, state, said)
         ended = said["stopped_by"] is not None
-        if ended:
-            said |= _evaluation(label, tested, state["alone"])
-            _save_label_block(site, job, parties, label)
         out = {name: {END if ended else ROUND: letter} for name, letter in letters.items()}
         return rest | prefixed("side/", label.state), said, out
 

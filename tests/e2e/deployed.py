@@ -293,14 +293,34 @@ def provinces(path: Path, regions: int, learners: int) -> dict[str, dict[str, An
     return adapters
 
 
+#: Name of a site -> its platform in the province.
+PLATFORMS = {"mooc": "mooc", "digital-library": "digital_library", "live-class": "live_class"}
+
+
+@contextlib.contextmanager
+def platforms_at_work(folder: Path, regions: int, learners: int) -> Iterator[Deployed]:
+    """Run a coordinator and the platforms of the province's first region, all connected."""
+    common = {"name": "province", "path": str(folder / "province"), "region": 0}
+    adapters: dict[str, dict[str, Any]] = {
+        name: {**common, "learners": learners, "regions": regions, "platform": platform}
+        for name, platform in PLATFORMS.items()
+    }
+    for adapter in adapters.values():
+        open_adapter(adapter, folder).read()  # made before two can want it at once
+    with _at_work(folder, adapters) as deployed:
+        yield deployed
+
+
 @contextlib.contextmanager
 def regions_at_work(folder: Path, regions: int, learners: int) -> Iterator[Deployed]:
     """Run a coordinator and the regions of a province in `folder`, all connected."""
-    deployed = Deployed(
-        folder,
-        install(folder / "installed"),
-        adapters=provinces(folder / "province", regions, learners),
-    )
+    with _at_work(folder, provinces(folder / "province", regions, learners)) as deployed:
+        yield deployed
+
+
+@contextlib.contextmanager
+def _at_work(folder: Path, adapters: dict[str, dict[str, Any]]) -> Iterator[Deployed]:
+    deployed = Deployed(folder, install(folder / "installed"), adapters=adapters)
     try:
         deployed.server()
         deployed.start_sites()

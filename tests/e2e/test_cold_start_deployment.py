@@ -6,13 +6,10 @@ from collections.abc import Iterator
 
 import pandas as pd
 import pytest
-from deployed import Deployed, install
-
-from data_adapters.base import open_adapter
+from deployed import PLATFORMS, Deployed, platforms_at_work
 
 pytestmark = pytest.mark.e2e
 
-PLATFORMS = {"mooc": "mooc", "digital-library": "digital_library", "live-class": "live_class"}
 JOB = (
     *("scenario=vertical", "task=cold_start", "data=sites", "data.label_party=digital-library"),
     *("scenario.rounds=2", "task.replicates=50", "research=false"),
@@ -21,21 +18,8 @@ JOB = (
 
 @pytest.fixture(scope="module")
 def federation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
-    folder = tmp_path_factory.mktemp("cold")
-    common = {"name": "province", "path": str(folder / "province"), "region": 0}
-    adapters = {
-        name: {**common, "learners": 600, "regions": 1, "platform": platform}
-        for name, platform in PLATFORMS.items()
-    }
-    for adapter in adapters.values():
-        open_adapter(adapter, folder).read()  # made before two can want it at once
-    deployed = Deployed(folder, install(folder / "installed"), adapters=adapters)
-    try:
-        deployed.server()
-        deployed.start_sites()
+    with platforms_at_work(tmp_path_factory.mktemp("cold"), 1, 600) as deployed:
         yield deployed
-    finally:
-        deployed.close()
 
 
 def test_lists_lie_at_the_platform_that_newcomers_come_to(federation: Deployed) -> None:

@@ -7,14 +7,11 @@ import signal
 from collections.abc import Iterator
 
 import pytest
-from deployed import Deployed, install
+from deployed import PLATFORMS, Deployed, platforms_at_work
 from launching import wait_until
-
-from data_adapters.base import open_adapter
 
 pytestmark = pytest.mark.e2e
 
-PLATFORMS = {"mooc": "mooc", "digital-library": "digital_library", "live-class": "live_class"}
 JOB = (
     *("scenario=vertical", "data=sites", "data.label_party=mooc", "model.l2=0.01"),
     *("scenario.round_timeout_s=25", "scenario.min_improvement=0", "research=false"),
@@ -23,21 +20,8 @@ JOB = (
 
 @pytest.fixture(scope="module")
 def federation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
-    folder = tmp_path_factory.mktemp("vertical")
-    common = {"name": "province", "path": str(folder / "province"), "region": 0}
-    adapters = {
-        name: {**common, "learners": 2400, "regions": 2, "platform": platform}
-        for name, platform in PLATFORMS.items()
-    }
-    for adapter in adapters.values():
-        open_adapter(adapter, folder).read()  # made before two can want it at once
-    deployed = Deployed(folder, install(folder / "installed"), adapters=adapters)
-    try:
-        deployed.server()
-        deployed.start_sites()
+    with platforms_at_work(tmp_path_factory.mktemp("vertical"), 2, 2400) as deployed:
         yield deployed
-    finally:
-        deployed.close()
 
 
 def test_the_job_survives_a_feature_party_killed_in_training(federation: Deployed) -> None:
