@@ -78,6 +78,11 @@ def test_the_page_has_its_section(finished: Finished) -> None:
 def test_the_fitted_model_stays_at_the_target(federation: Deployed, finished: Finished) -> None:
     job = finished.report["job"]["id"]
     for name in TYPES:
-        kept = Store(Path(federation.state(name))).load(f"jobs/{job}/transfer-00")
+        kept = Store(Path(federation.state(name))).load(f"jobs/{job}/transfer")
         assert (kept is not None) == (name == "vocational")
+        listing = federation.edufed(
+            *("predict", f"site={name}.yaml", f"job={job}", f"out={name}.csv"), name=f"list-{name}"
+        )
+        assert (listing.process.wait(120) == 0) == (name == "vocational"), listing.text()
+        assert (federation.folder / f"{name}.csv").exists() == (name == "vocational")
     assert not (finished.out / "model").exists()
