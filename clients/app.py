@@ -6,7 +6,18 @@ from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
 from clients.answer import answer
-from clients.rooms import ALIGN, HELLO, PUBLISH, RECOMMEND, TRAIN, TRANSFER, VERTICAL, by_task
+from clients.rooms import (
+    ALIGN,
+    HELLO,
+    PUBLISH,
+    QUALITY,
+    QUALITY_COUNTS,
+    RECOMMEND,
+    TRAIN,
+    TRANSFER,
+    VERTICAL,
+    by_task,
+)
 
 app = ClientApp()
 
@@ -26,25 +37,19 @@ def statistics(message: Message, context: Context) -> Message:
 @app.query("quality_hello")
 def quality_hello(message: Message, context: Context) -> Message:
     """Answer with names of units, terms and courses for the quality map."""
-    from clients import quality_map
-
-    return answer(message, context, quality_map.hello)
+    return answer(message, context, by_task(QUALITY, "hello"))
 
 
 @app.query("quality_counts")
 def quality_counts(message: Message, context: Context) -> Message:
     """Answer with the number of learners in every cell of the quality map."""
-    from clients import quality_map
-
-    return answer(message, context, quality_map.send_counts)
+    return answer(message, context, by_task(QUALITY_COUNTS, "send_counts"))
 
 
 @app.query("quality_sums")
 def quality_sums(message: Message, context: Context) -> Message:
     """Answer with the measures' sums in those cells of the quality map that may be told."""
-    from clients import quality_map
-
-    return answer(message, context, quality_map.send_sums)
+    return answer(message, context, by_task(QUALITY, "send_sums"))
 
 
 @app.query("keys")

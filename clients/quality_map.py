@@ -86,6 +86,7 @@ def read(site: Site, job: Job) -> tuple[Rows, dict[str, Any]]:
         json.dumps(settings.adapter, sort_keys=True, default=str),
         json.dumps(settings.policy.data.columns()),
         str(older_from),
+        "learner",  # what else a row has since rows were first kept
     ]
     stamp = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
     return _read(settings.model_dump_json(), older_from, stamp)
@@ -102,6 +103,7 @@ def _read(settings_json: str, older_from: int, stamp: str) -> tuple[Rows, dict[s
     said = json.loads(str(stored["said"]))
     rows = Rows(
         places={level: stored[level] for level in LEVELS},
+        learner=stored["learner"],
         course=stored["course"],
         term=stored["term"],
         groups={group: stored[group] for group in GROUPS if group != "stage"},
@@ -123,6 +125,7 @@ def _build(settings: SiteSettings, older_from: int) -> Arrays:
         **rows.places,
         **rows.groups,
         **rows.measures,
+        "learner": rows.learner,
         "course": rows.course,
         "term": rows.term,
         "said": np.array(json.dumps(said)),

@@ -30,6 +30,13 @@ RECOMMEND = {
     "recommend": "clients.recommend",
     "private/recommend": "clients.recommend_dp",
 }
+#: The same -> module with functions `hello` and `send_sums`, for task=quality_map.
+QUALITY = {
+    "quality_map": "clients.quality_map",
+    "private/quality_map": "clients.quality_map_dp",
+}
+#: The same -> module with a function `send_counts` of exact numbers: never with noise.
+QUALITY_COUNTS = {"quality_map": "clients.quality_map"}
 #: The same -> module with a function `publish`; tasks that leave sites no model are not here.
 PUBLISH = {
     "early_warning": "clients.publish",

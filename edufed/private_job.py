@@ -12,12 +12,13 @@ from functools import lru_cache
 from edufed.config.job import Job
 from edufed.config.privacy import DpSettings, PrivateLearners, SecAggDpSettings
 from edufed.config.strategy import DpFedAvgSettings
-from edufed.config.task import RecommendSettings
+from edufed.config.task import QualityMapSettings, RecommendSettings
 from edufed.privacy.composition import Charge
 from edufed.privacy.dp.accounting import Part
 from edufed.privacy.dp.budget import Entry, JobBudget, Kind, horizontal_parts
 from edufed.privacy.fixed_point import FixedPoint
 from edufed.privacy.secagg.plan import SecAggPlan
+from edufed.quality.private import parts as map_parts
 from edufed.recommend.private import parts as recommend_parts
 
 #: Step of the numbers that secure aggregation adds.
@@ -46,6 +47,8 @@ def parts_of(job: Job) -> list[Part]:
     """Everything that leaves a site in the job, and its share of the budget."""
     if isinstance(job.task, RecommendSettings):
         return recommend_parts(job.task.private_items)
+    if isinstance(job.task, QualityMapSettings):
+        return map_parts(job.task.private.most_courses)
     privacy = privacy_of(job)
     return horizontal_parts(
         job.scenario.rounds * local_steps(job),

@@ -138,6 +138,13 @@ def _quality_map() -> Service:
     return Service(run, build_map_report, None)
 
 
+def _private_quality_map() -> Service:
+    from server.report.quality_map_dp import build_map_report
+    from server.strategies.quality_map_dp import run
+
+    return Service(run, build_map_report, None)
+
+
 def _portrait() -> Service:
     from server.portrait_publication import hand_over
     from server.report.portrait import build_report
@@ -166,5 +173,6 @@ _SERVICES: dict[str, Callable[[], Service]] = {
     "recommend": _recommend,
     "private/recommend": _private_recommend,
     "quality_map": _quality_map,
+    "private/quality_map": _private_quality_map,
     "portrait": _portrait,
 }

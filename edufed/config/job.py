@@ -17,6 +17,7 @@ from edufed.config.strategy import LocalTraining, NeuralTransfer, StrategySettin
 from edufed.config.task import (
     CertifySettings,
     ColdStartSettings,
+    QualityMapSettings,
     RecommendSettings,
     RiskSettings,
     TaskSettings,
@@ -82,6 +83,12 @@ class Job(Settings):
     def recommend(self) -> RecommendSettings:
         """The task's settings, for what recommends: whoever asks knows that this task does."""
         assert isinstance(self.task, RecommendSettings)
+        return self.task
+
+    @property
+    def quality_map(self) -> QualityMapSettings:
+        """The task's settings, for what maps quality: whoever asks knows that this task does."""
+        assert isinstance(self.task, QualityMapSettings)
         return self.task
 
     @property

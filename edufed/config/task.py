@@ -38,6 +38,13 @@ class CertifySettings(RiskSettings):
     quantiles: Literal["all", "education", "site"]  # whose calibration learners set the bounds
 
 
+class PrivateMapSettings(Settings):
+    """How much of a learner counts under differential privacy."""
+
+    most_courses: PositiveInt = 2  # of a learner, the first by course id
+    most_use: PositiveFloat = 2000  # more use of resources in a course counts as this much
+
+
 class QualityMapSettings(Settings):
     """Map how learners fare from class to province; nothing is trained."""
 
@@ -45,6 +52,7 @@ class QualityMapSettings(Settings):
     levels: list[MapLevel]  # those that no site's data have are left out
     min_cohort: Annotated[int, Field(ge=2)]  # a figure of fewer learners is not published
     older_from: PositiveInt  # age parity: those of bands from this age on, over the younger ones
+    private: PrivateMapSettings = PrivateMapSettings()
 
 
 class RecommendSettings(Settings):

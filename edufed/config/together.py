@@ -74,10 +74,16 @@ def check_together(job: Job) -> None:
 def _adds_up(job: Job) -> None:
     if job.scenario.name != "horizontal":
         raise ValueError(f"task={job.task.name} adds up sites' sums; choose scenario=horizontal")
-    if isinstance(job.privacy, PrivateLearners):
+    if not isinstance(job.privacy, PrivateLearners):
+        return
+    if not isinstance(job.task, QualityMapSettings):
         raise ValueError(
             f"task={job.task.name} does not run with privacy={job.privacy.name} yet;"
             " choose privacy=secagg"
+        )
+    if "region" not in job.task.levels:
+        raise ValueError(
+            f"privacy={job.privacy.name} maps regions, one a site: add region to task.levels"
         )
 
 
@@ -166,9 +172,12 @@ def _trains_privately(job: Job) -> None:
             f"privacy={privacy} trains by strategy={needed}, not {strategy};"
             " leave strategy= out, and model= and strategy.* at their defaults to begin with"
         )
-    if needed is not None and not isinstance(job.task, EarlyWarningSettings | RecommendSettings):
+    if needed is not None and not isinstance(
+        job.task, EarlyWarningSettings | RecommendSettings | QualityMapSettings
+    ):
         raise ValueError(
-            f"privacy={privacy} is for task=early_warning and recommend, not {job.task.name}"
+            f"privacy={privacy} is for task=early_warning, recommend and quality_map,"
+            f" not {job.task.name}"
         )
     if needed is None and strategy in PRIVATE_STRATEGIES.values():
         fitting = next(p for p, s in PRIVATE_STRATEGIES.items() if s == strategy)

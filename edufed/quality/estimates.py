@@ -65,7 +65,14 @@ def standing(sums: Float64Array, told: BoolArray) -> Standing:
     spread = np.where(told & (counts > 1), variance(sums), np.nan)
     freedom = np.where(np.isnan(spread), 0.0, counts - 1)
     within = float(np.nansum(spread * freedom) / freedom.sum()) if freedom.sum() > 0 else 0.0
-    found = shrink(means, counts, within)
+    return standing_of(means, counts, within)
+
+
+def standing_of(
+    means: Float64Array, counts: Float64Array, within: float, noise: Float64Array | float = 0.0
+) -> Standing:
+    """Rank one level's units by estimates of their means; parameters as for `shrink`."""
+    found = shrink(means, counts, within, noise)
     low, high = found.estimate - Z95 * found.error, found.estimate + Z95 * found.error
     with np.errstate(invalid="ignore"):
         above = (low[None, :] > high[:, None]).sum(axis=1)

@@ -27,6 +27,8 @@ class Rows:
     ----------
     places : dict of str to str array
         Level -> name of the learner's unit there, `UNKNOWN` where it is not stated.
+    learner : int array
+        Whose row it is: the learners of a site by number.
     course : str array
     term : str array
         Year and month of the course's first day, `UNKNOWN` where that is not known.
@@ -39,6 +41,7 @@ class Rows:
     """
 
     places: dict[str, npt.NDArray[np.str_]]
+    learner: npt.NDArray[np.int64]
     course: npt.NDArray[np.str_]
     term: npt.NDArray[np.str_]
     groups: dict[str, npt.NDArray[np.int64]]
@@ -85,6 +88,7 @@ def read_rows(records: LearningRecords, site: str, older_from: int) -> Rows:
     text = {name: found[name].fillna(UNKNOWN).to_numpy(dtype=str) for name in (*LEVELS, "term")}
     return Rows(
         places={level: text[level] for level in LEVELS},
+        learner=found["learner"].to_numpy(dtype=np.int64),
         course=found["course_id"].to_numpy(dtype=str),
         term=text["term"],
         groups={
@@ -140,7 +144,7 @@ def _sql(columns: Mapping[str, set[str]], older_from: int) -> str:
                     avg(score) FILTER (kind = 'assessment')) AS score
             FROM all_outcomes GROUP BY ALL
         )
-        SELECT enrolled.course_id,
+        SELECT enrolled.course_id, dense_rank() OVER (ORDER BY learner_id) AS learner,
             strftime(course_start, '%Y-%m') AS term,
             region, district, school, "class",
             gender,

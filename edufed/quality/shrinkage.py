@@ -37,7 +37,9 @@ class Shrunken:
     error: Float64Array
 
 
-def shrink(means: Float64Array, counts: Float64Array, within: float) -> Shrunken:
+def shrink(
+    means: Float64Array, counts: Float64Array, within: float, noise: Float64Array | float = 0.0
+) -> Shrunken:
     """Shrink units' means towards their common mean.
 
     Parameters
@@ -48,6 +50,8 @@ def shrink(means: Float64Array, counts: Float64Array, within: float) -> Shrunken
         Learners behind each mean.
     within : float
         Variance of one learner around the mean of their unit, the same in all units.
+    noise : float array, shape (units,), or float
+        Variance that noise adds to each mean.
 
     Returns
     -------
@@ -55,7 +59,8 @@ def shrink(means: Float64Array, counts: Float64Array, within: float) -> Shrunken
         With fewer than two units nothing is shrunk.
     """
     known = ~np.isnan(means) & (counts > 0)
-    y, error = means[known], within / np.maximum(counts[known], 1)
+    added = np.broadcast_to(noise, means.shape)[known]
+    y, error = means[known], within / np.maximum(counts[known], 1) + added
     estimate, spread = np.full(means.shape, np.nan), np.full(means.shape, np.nan)
     if known.sum() < 2 or not within > 0:
         estimate[known], spread[known] = y, np.sqrt(error)

@@ -14,7 +14,7 @@ from pooled_map import assert_equal, together
 
 from clients.quality_map import read
 from clients.site import Site
-from edufed.config import Job, SettingsError, compose_job, simulated_sites
+from edufed.config import Job, compose_job, simulated_sites
 from edufed.privacy.simulated import simulated_roster
 from server.checkpoint import Checkpoint
 from server.federation import Federation, JobError
@@ -166,9 +166,3 @@ def test_levels_can_be_left_out_and_the_site_stands_for_a_region(
     found = section(run(province(folder, "task.levels=[region]"), tmp_path)[0])
     assert found["levels"] == ["region"]
     assert len(found["units"]) == 1 + REGIONS
-
-
-@pytest.mark.parametrize("privacy", ["secagg_dp", "dp"])
-def test_what_a_map_cannot_be_made_with_is_said(folder: Path, privacy: str) -> None:
-    with pytest.raises(SettingsError, match=f"quality_map does not run with privacy={privacy} yet"):
-        province(folder, f"privacy={privacy}")

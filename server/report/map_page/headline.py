@@ -182,6 +182,16 @@ def _changes(told: dict[str, Any], words: Words) -> str:
 
 
 def _private(report: Report, told: dict[str, Any], words: Words) -> str:
+    dp, private = report.privacy.dp, told.get("private")
+    if dp is not None and private is not None:
+        text = words(
+            "lead.private.dp",
+            epsilon=score(dp.epsilon, 2),
+            delta=f"{dp.delta:g}",
+            noise=count(private["count_deviation"]["region"]),
+            least=count(private["least"]["region"]),
+        )
+        return " ".join([text, words("dp.secagg")] if report.privacy.secagg else [text])
     said = [words("lead.private.text", least=told["min_cohort"])]
     if report.privacy.secagg:
         said.append(words("secagg"))

@@ -51,13 +51,18 @@ def render(report: Report, language: Language = "en") -> str:
 def _payload(report: Report, language: Language) -> dict[str, Any]:
     told = cast(dict[str, Any], report.more["quality_map"])
     config = cast(dict[str, Any], report.job.config or {})
-    layout = config.get("data", {}).get("map") or {}
+    data = config.get("data", {})
+    layout = data.get("map") or {}
+    tiles = layout.get("tiles") or {}
+    # With noise a region goes by its site's name; it stands where the region of its data does.
+    regions = {site["name"]: site["adapter"].get("region") for site in data.get("sites") or []}
+    tiles |= {site: tiles[region] for site, region in regions.items() if region in tiles}
     return {
         "units": [_short(unit) for unit in told["units"]],
         "levels": told["levels"],
         "terms": told["terms"],
         "measures": told["measures"],
-        "tiles": layout.get("tiles") or {},
+        "tiles": tiles,
         "shapes": told.get("shapes"),
         "words": load(language)["quality_map"],
     }

@@ -16,9 +16,10 @@ def blocks(report: Report, words: Words) -> list[Block]:
     if dp is None or not dp.entries:
         return []
     said = [words(f"kind.{dp.kind}")] if dp.kind in ("site", "sum") else []
+    trains = any(entry.name == "training" for entry in dp.entries)
     said.append(
         words(
-            "training",
+            "training" if trains else "answers",
             rate=_number(dp.sampling_rate),
             clip=_number(dp.clipping),
             noise=_number(dp.noise_multiplier),

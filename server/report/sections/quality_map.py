@@ -21,6 +21,8 @@ def blocks(report: Report, words: Words) -> list[Block]:
     made: list[Block] = [Prose(words("equity")), _equity(told, words)]
     if told["theil"]:
         made.append(_theil(told, words))
+    if "private" in told:
+        return [*made, Prose(words("dp.withheld")), _withheld(told, words), *_noise(told, words)]
     made += [_changes(told, words), Prose(words("withheld")), _withheld(told, words)]
     tables: dict[tuple[str, ...], list[str]] = {}
     for table, left in told["withheld"]["not_broken_down"].items():
@@ -131,3 +133,37 @@ def _withheld(told: dict[str, Any], words: Words) -> Table:
     ]
     head = ["level", "withheld.units", "withheld.told", "withheld.measures", "withheld.tables"]
     return Table(words("withheld.caption"), [words(key) for key in head], rows)
+
+
+def _noise(told: dict[str, Any], words: Words) -> list[Block]:
+    """How far noise moves the means, and which figures of regions it, or their size, withholds."""
+    private, (root, *regions) = told["private"], told["units"]
+    rows = []
+    for name in (measure["name"] for measure in told["measures"]):
+        moved = [unit["measures"][name]["noise"] for unit in regions if unit["measures"][name]]
+        whole = root["measures"][name]
+        ends = (min(moved), max(moved)) if moved else (None, None)
+        digits = 1 if name == "use" else 4
+        lost = [row["reason"] for row in private["untold"] if row["measure"] in (None, name)]
+        rows.append(
+            [
+                words(name),
+                score(whole["noise"] if whole else None, digits),
+                *(score(end, digits) for end in ends),
+                count(lost.count("few")),
+                count(lost.count("noise")),
+            ]
+        )
+    head = ["measure", "province", "dp.least_moved", "dp.most_moved", "dp.few", "dp.lost"]
+    said = words(
+        "dp.counts",
+        province=count(private["count_deviation"]["province"]),
+        region=count(private["count_deviation"]["region"]),
+        group=count(private["count_deviation"]["group"]),
+        courses=count(private["most_courses"]),
+        use=count(private["most_use"]),
+    )
+    return [
+        Table(words("dp.caption"), [words(key) for key in head], rows),
+        Points([said, words("dp.means"), words("caution")]),
+    ]

@@ -56,6 +56,7 @@ def world(seed: int, units: int, learners: int, certain: float) -> Rows:
             "school": names[leaf],
             "class": np.array([""] * learners),
         },
+        learner=np.arange(learners),
         course=np.array(["c"] * learners),
         term=np.array(TERMS)[term],
         groups=groups,

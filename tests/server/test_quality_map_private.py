@@ -1,0 +1,175 @@
+"""The quality map with differential privacy, the whole job on a small province in this process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from flwr.app import Message
+from flwr.serverapp import Grid
+from loopback import Loopback
+from test_quality_map import province
+
+from clients import quality_map_dp as room
+from clients.quality_map import read
+from clients.rooms import QUALITY_COUNTS, by_task
+from clients.site import Site
+from clients.spending import SpentError, answer_once, job_ledger, reserved
+from edufed.config import Job, SettingsError, simulated_sites
+from edufed.privacy.simulated import simulated_roster
+from edufed.private_job import noise_of, planned
+from edufed.quality.measures import NAMES
+from edufed.quality.private import WIDTH, counting, exact_cells
+from edufed.share import Share
+from edufed.wire import unpack
+from server.checkpoint import Checkpoint
+from server.federation import Federation, JobError
+from server.report.contract import Report
+from server.report.html import render
+from server.report.quality_map_dp import build_map_report
+from server.strategies import quality_map_dp
+
+pytestmark = pytest.mark.usefixtures("in_a_run")
+SITES = 3
+SETTINGS = (f"data.regions={SITES}", "task.private.most_use=40", "privacy.epsilon=8")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("private-map")
+
+
+def run(job: Job, folder: Path, listen: Any = None) -> tuple[quality_map_dp.Outcome, Report]:
+    federation = Federation(
+        cast(Grid, Loopback(SITES, *([listen] if listen else []))), job, lambda _: None
+    )
+    roster = simulated_roster(site.name for site in simulated_sites(job))
+    outcome = quality_map_dp.run(federation, SITES, roster, Checkpoint(folder, job.id))
+    return outcome, build_map_report(federation, outcome, 1.0)
+
+
+@pytest.fixture(scope="module", params=["dp", "secagg_dp"])
+def done(
+    request: pytest.FixtureRequest, folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Any, ...]:
+    """A job, its outcome and report, and what its sites sent."""
+    said: list[tuple[str, dict[str, Any], dict[str, Any]]] = []
+
+    def listen(_node: int, asked: Message, answered: Message) -> Message:
+        said.append((asked.metadata.message_type, *unpack(answered.content)))
+        return answered
+
+    own = tmp_path_factory.mktemp(request.param)
+    job = province(folder, f"privacy={request.param}", *SETTINGS, f"federation.state={own}")
+    return job, *run(job, own, listen), said
+
+
+def section(done: tuple[Any, ...]) -> dict[str, Any]:
+    return cast(dict[str, Any], done[2].more["quality_map"])
+
+
+def test_it_costs_what_was_set_and_every_ledger_says_so(done: tuple[Any, ...]) -> None:
+    job, _, report, _ = done
+    dp = report.privacy.dp
+    assert dp.epsilon == pytest.approx(8, rel=0.02)
+    assert dp.epsilon <= 8
+    assert [entry.name for entry in dp.entries] == ["regions", "groups"]
+    assert dp.kind == ("site" if job.privacy.name == "dp" else "sum")
+    assert len(report.privacy.ledger) == SITES
+    for row in report.privacy.ledger:
+        assert row["epsilon"] == pytest.approx(dp.epsilon, rel=0.02)
+    for settings in simulated_sites(job):
+        kinds = [entry.kind for entry in job_ledger(Site(settings), job).entries()]
+        assert kinds == ["reserve", "spend", "spend", "close"]
+
+
+def test_cells_are_the_exact_ones_with_the_noise_that_is_said(done: tuple[Any, ...]) -> None:
+    job, outcome, *_ = done
+    own = job.quality_map.private
+    exact = [
+        exact_cells(read(Site(site), job)[0], own.most_courses, own.most_use)
+        for site in sorted(simulated_sites(job), key=lambda site: site.name)
+    ]
+    regions = np.stack([region for region, _ in exact])
+    spread = (outcome.regions.learners - regions[:, 0] * np.sqrt(8)) / outcome.regions.count_noise
+    assert np.abs(spread).max() < 5
+    groups = sum(groups for _, groups in exact)
+    off = (outcome.groups.learners - groups[:, 0] * np.sqrt(8)) / outcome.groups.count_noise
+    assert 0.3 < off.std() < 2.5
+    assert outcome.province.learners[0] == pytest.approx(outcome.regions.learners.sum())
+
+
+def test_intervals_hold_the_exact_means(done: tuple[Any, ...]) -> None:
+    job, _, _, _ = done
+    told = section(done)
+    own, low, held = job.quality_map.private, 0, 0
+    for unit in told["units"][1:]:
+        (site,) = (s for s in simulated_sites(job) if s.name == unit["path"][0])
+        rows = read(Site(site), job)[0]
+        kept = counting(rows, own.most_courses)
+        for name in NAMES:
+            figure = unit["measures"][name]
+            if figure is None:
+                continue
+            values = np.minimum(rows.measures[name][kept], own.most_use)
+            reach = 4 * figure["noise"]
+            held += 1
+            low += abs(figure["mean"] - np.nanmean(values)) > reach
+            assert figure["se"] > figure["noise"] > 0
+    assert held >= 2 * SITES
+    assert low == 0
+
+
+def test_no_message_holds_anything_exact(done: tuple[Any, ...]) -> None:
+    job, _, report, said = done
+    kinds = {kind for kind, *_ in said}
+    assert {"query.quality_hello", "query.quality_sums"} <= kinds
+    assert "query.quality_counts" not in kinds
+    for kind, meta, arrays in said:
+        ledger = {"ledger"} if kind == "query.quality_sums" else set()
+        assert set(meta) <= {"site", "status"} | ledger, kind
+        named = {name.removeprefix("add/") for name in arrays} - {"weight"}
+        assert named <= {"regions", "groups", "masked", "advert", "deposit", "opened"}
+        for name in named & {"regions", "groups"}:
+            values = arrays[f"add/{name}"]
+            told = values[(values != 0).any(axis=1)] if name == "regions" else values
+            assert told.shape[1] == WIDTH
+            assert (told != 0).all()  # noise is in every number, known to be 0 or not
+    assert report.quality == []
+
+
+@pytest.mark.parametrize(("language", "word"), [("en", "Differential privacy"), ("zh", "差分隐私")])
+def test_the_page_says_what_noise_there_is(done: tuple[Any, ...], language: Any, word: str) -> None:
+    page, told = render(done[2], language), section(done)
+    assert word in page
+    assert "NaN" not in page.split("<script>")[0]
+    assert told["terms"] == told["theil"] == []
+    assert {row["reason"] for row in told["private"]["untold"]} <= {"few", "noise"}
+    assert told["units"][0]["parity"]["gender"]["score"]["low"] < 1.5
+
+
+def test_a_second_question_and_a_question_for_exact_numbers_are_refused(
+    folder: Path, tmp_path: Path
+) -> None:
+    job = province(folder, "privacy=secagg_dp", *SETTINGS, f"federation.state={tmp_path}")
+    site = Site(simulated_sites(job)[0])
+    said, _ = room.hello(site, job, {"noise": noise_of(planned(job)), "resumed": False}, {})
+    assert said == {}
+    entry = reserved(site, job)["regions"]
+    answer_once(site, job, "quality_sums", {}, [(entry, 1)], lambda: Share())
+    with pytest.raises(SpentError, match="quality_sums was answered already"):
+        answer_once(site, job, "quality_sums", {}, [(entry, 1)], lambda: Share())
+    with pytest.raises(SettingsError, match="do not name"):
+        room.send_sums(site, job, {"regions": ["elsewhere"]}, {})
+    with pytest.raises(SettingsError, match="has no send_counts"):
+        by_task(QUALITY_COUNTS, "send_counts")(site, job, {}, {})
+
+
+def test_what_cannot_be_told_is_one_line(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(JobError, match="nothing can be told"):
+        settings = (*SETTINGS, "privacy.epsilon=0.01", f"federation.state={tmp_path}")
+        run(province(folder, "privacy=dp", *settings), tmp_path)
+    with pytest.raises(SettingsError, match="add region to task.levels"):
+        province(folder, "privacy=dp", "task.levels=[school]")
