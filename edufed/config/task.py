@@ -42,7 +42,7 @@ class PrivateMapSettings(Settings):
     """How much of a learner counts under differential privacy."""
 
     most_courses: PositiveInt = 2  # of a learner, the first by course id
-    most_use: PositiveFloat = 2000  # more use of resources in a course counts as this much
+    most_use: PositiveFloat = 10000  # more use of resources in a course counts as this much
 
 
 class QualityMapSettings(Settings):

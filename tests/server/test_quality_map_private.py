@@ -123,7 +123,7 @@ def test_intervals_hold_the_exact_means(done: tuple[Any, ...]) -> None:
 
 
 def test_no_message_holds_anything_exact(done: tuple[Any, ...]) -> None:
-    job, _, report, said = done
+    _, _, report, said = done
     kinds = {kind for kind, *_ in said}
     assert {"query.quality_hello", "query.quality_sums"} <= kinds
     assert "query.quality_counts" not in kinds
@@ -168,8 +168,9 @@ def test_a_second_question_and_a_question_for_exact_numbers_are_refused(
 
 
 def test_what_cannot_be_told_is_one_line(folder: Path, tmp_path: Path) -> None:
+    settings = (*SETTINGS, "privacy.epsilon=0.01", f"federation.state={tmp_path}")
+    job = province(folder, "privacy=dp", *settings)
     with pytest.raises(JobError, match="nothing can be told"):
-        settings = (*SETTINGS, "privacy.epsilon=0.01", f"federation.state={tmp_path}")
-        run(province(folder, "privacy=dp", *settings), tmp_path)
-    with pytest.raises(SettingsError, match="add region to task.levels"):
+        run(job, tmp_path)
+    with pytest.raises(SettingsError, match=r"add region to task\.levels"):
         province(folder, "privacy=dp", "task.levels=[school]")
