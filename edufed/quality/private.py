@@ -126,7 +126,7 @@ def exact_cells(
     """
     kept = counting(rows, most_courses)
     added, who = vectors(rows, most_use)[kept], rows.learner[kept].astype(object)
-    region, groups = (part.clip * (1 + 1e-12) for part in parts(most_courses))  # rounding
+    region, groups = (part.clip for part in parts(most_courses))
     start, cells = 0, []
     for name, columns in BY_GROUP.items():
         cells.append(start + rows.groups[name][kept])
