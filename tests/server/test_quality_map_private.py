@@ -28,6 +28,8 @@ from server.checkpoint import Checkpoint
 from server.federation import Federation, JobError
 from server.report.contract import Report
 from server.report.html import render
+from server.report.map_page.places import at_sites
+from server.report.map_page.shapes import with_shapes
 from server.report.quality_map_dp import build_map_report
 from server.strategies import quality_map_dp
 
@@ -148,6 +150,19 @@ def test_the_page_says_what_noise_there_is(done: tuple[Any, ...], language: Any,
     assert told["terms"] == told["theil"] == []
     assert {row["reason"] for row in told["private"]["untold"]} <= {"few", "noise"}
     assert told["units"][0]["parity"]["gender"]["score"]["low"] < 1.5
+
+
+def test_regions_stand_where_those_of_their_data_do(done: tuple[Any, ...], tmp_path: Path) -> None:
+    sites = [{"name": "north", "adapter": {"region": "The North"}}, {"name": "x", "adapter": {}}]
+    assert at_sites({"The North": [1, 0]}, {"sites": sites})["north"] == [1, 0]
+    lacking = tmp_path / "shapes.json"
+    lacking.write_text('{"features": []}')
+    own = done[0].data.map.model_copy(update={"geojson": str(lacking)})
+    data = done[0].data.model_copy(update={"map": own})
+    report = with_shapes(done[2], done[0].model_copy(update={"data": data}))
+    assert (
+        "no feature has name" in report.warnings[-1]
+    )  # what it cost is spent: a page all the same
 
 
 def test_a_second_question_and_a_question_for_exact_numbers_are_refused(

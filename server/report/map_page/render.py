@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from server.report.contract import Report
 from server.report.map_page.headline import headline
+from server.report.map_page.places import at_sites
 from server.report.map_page.script import SCRIPT
 from server.report.map_page.styles import STYLES
 from server.report.map_page.template import TEMPLATE
@@ -53,16 +54,12 @@ def _payload(report: Report, language: Language) -> dict[str, Any]:
     config = cast(dict[str, Any], report.job.config or {})
     data = config.get("data", {})
     layout = data.get("map") or {}
-    tiles = layout.get("tiles") or {}
-    # With noise a region goes by its site's name; it stands where the region of its data does.
-    regions = {site["name"]: site["adapter"].get("region") for site in data.get("sites") or []}
-    tiles |= {site: tiles[region] for site, region in regions.items() if region in tiles}
     return {
         "units": [_short(unit) for unit in told["units"]],
         "levels": told["levels"],
         "terms": told["terms"],
         "measures": told["measures"],
-        "tiles": tiles,
+        "tiles": at_sites(layout.get("tiles") or {}, data),
         "shapes": told.get("shapes"),
         "words": load(language)["quality_map"],
     }

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from edufed.config import Job, SettingsError
 from server.report.contract import Report
+from server.report.map_page.places import at_sites
 
 Ring = list[list[float]]
 #: Width of the drawing; its height follows.
@@ -22,13 +23,26 @@ def with_shapes(report: Report, job: Job) -> Report:
     Raises
     ------
     SettingsError
-        The file cannot be read, or lacks one of the report's regions.
+        The file cannot be read, or lacks one of the report's regions. Of a private map, whose
+        cost is spent and whose report must not be lost, the report warns of it instead.
     """
     if job.data.map.geojson is None or "quality_map" not in report.more:
         return report
     told = cast(dict[str, Any], report.more["quality_map"])
+    try:
+        shapes = _shapes_of(told, job, job.data.map.geojson)
+    except SettingsError as error:
+        if "private" not in told:
+            raise
+        return report.model_copy(update={"warnings": [*report.warnings, str(error)]})
+    return Report.model_validate(
+        {**report.model_dump(mode="json"), "quality_map": {**told, "shapes": shapes}}
+    )
+
+
+def _shapes_of(told: dict[str, Any], job: Job, file: str) -> dict[str, Any]:
     regions = [unit["path"][0] for unit in told["units"] if len(unit["path"]) == 1]
-    found = _read(Path(job.data.map.geojson), job.data.map.property)
+    found = at_sites(_read(Path(file), job.data.map.property), job.data.model_dump())
     missing = sorted(set(regions) - set(found))
     if missing:
         raise SettingsError(
@@ -36,10 +50,7 @@ def with_shapes(report: Report, job: Job) -> Report:
             f" ({len(missing)} of {len(regions)} regions are missing);"
             " set data.map.property, or leave the file out to draw tiles"
         )
-    shapes = _drawn({name: found[name] for name in regions})
-    return Report.model_validate(
-        {**report.model_dump(mode="json"), "quality_map": {**told, "shapes": shapes}}
-    )
+    return _drawn({name: found[name] for name in regions})
 
 
 def _read(file: Path, key: str) -> dict[str, list[Ring]]:
