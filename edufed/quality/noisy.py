@@ -62,10 +62,6 @@ class Noisy:
         found: Float64Array = np.sqrt(self.variances / np.maximum(self.counts, 1) + self.noise**2)
         return found
 
-    def reason(self, count: float, least: int) -> str:
-        """Why a figure of so many learners is not told: they are few, or lost in the noise."""
-        return FEW if count < least else NOISE
-
 
 def estimates(cells: Float64Array, deviation: float, least: int, most_use: float) -> Noisy:
     """Estimate means from noisy cells.
@@ -101,6 +97,11 @@ def estimates(cells: Float64Array, deviation: float, least: int, most_use: float
         variances=spread * span**2,
         noise=noise * span,
     )
+
+
+def reason(count: float, least: int) -> str:
+    """Why a figure of so many learners is not told: they are few, or lost in the noise."""
+    return FEW if count < least else NOISE
 
 
 def parities(groups: Noisy) -> dict[str, dict[str, dict[str, float] | None] | None]:

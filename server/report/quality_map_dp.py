@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from edufed.config.privacy import SecureSums
+from edufed.config.task import QualityMapSettings
 from edufed.quality.estimates import Standing, standing_of
 from edufed.quality.measures import MEASURES, NAMES
-from edufed.quality.noisy import Noisy, parities
+from edufed.quality.noisy import Noisy, parities, reason
 from edufed.quality.private import BY_GROUP
 from server.federation import Federation
 from server.report.contract import Report
@@ -82,32 +83,29 @@ def build_map_report(
                 "ledger": spent_at_sites(outcome.ledgers),
             },
             "quality": [],
-            "quality_map": section(outcome, federation),
+            "quality_map": section(outcome, job.quality_map),
         }
     )
 
 
-def section(outcome: Outcome, federation: Federation) -> dict[str, Any]:
+def section(outcome: Outcome, task: QualityMapSettings) -> dict[str, Any]:
     """Everything that is told, and why the rest is not."""
-    task = federation.job.quality_map
     root = _unit(0, None, [], outcome.province, 0, _standings(outcome.province))
     root["groups"] = _groups(outcome.groups) | {"stage": None}
     root["parity"] = parities(outcome.groups) | {"stage": None}
     units, untold = [root], []
     stands = _standings(outcome.regions)
+    regions = outcome.regions
     for place, site in enumerate(outcome.sites):
-        regions = outcome.regions
-        count = float(regions.learners[place])
-        if count >= regions.least:
+        counts: dict[str | None, float] = dict(zip(NAMES, regions.counts[place], strict=True))
+        if regions.learners[place] >= regions.least:
             units.append(_unit(place + 1, 0, [site], regions, place, stands))
         else:
-            reason = regions.reason(count, task.min_cohort)
-            untold.append({"unit": site, "measure": None, "reason": reason})
-            continue
+            counts = {None: float(regions.learners[place])}  # the whole region
         untold += [
-            {"unit": site, "measure": name, "reason": regions.reason(count, task.min_cohort)}
-            for m, name in enumerate(NAMES)
-            if (count := float(regions.counts[place, m])) < regions.least
+            {"unit": site, "measure": name, "reason": reason(count, task.min_cohort)}
+            for name, count in counts.items()
+            if count < regions.least
         ]
     return {
         "levels": ["region"],

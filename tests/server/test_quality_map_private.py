@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -31,6 +32,7 @@ from server.report.html import render
 from server.report.map_page.places import at_sites
 from server.report.map_page.shapes import with_shapes
 from server.report.quality_map_dp import build_map_report
+from server.report.quality_map_dp import section as quality_map_section
 from server.strategies import quality_map_dp
 
 pytestmark = pytest.mark.usefixtures("in_a_run")
@@ -150,6 +152,25 @@ def test_the_page_says_what_noise_there_is(done: tuple[Any, ...], language: Any,
     assert told["terms"] == told["theil"] == []
     assert {row["reason"] for row in told["private"]["untold"]} <= {"few", "noise"}
     assert told["units"][0]["parity"]["gender"]["score"]["low"] < 1.5
+
+
+def test_regions_that_are_small_are_named_and_nothing_more(done: tuple[Any, ...]) -> None:
+    job, outcome, report, _ = done
+    counts = outcome.regions.learners
+    for least, told in ((counts.min() + 1, SITES - 1), (counts.max() + 1, 0)):
+        less = replace(outcome, regions=replace(outcome.regions, least=least))
+        found = quality_map_section(less, job.quality_map)
+        assert sum(unit["level"] == "region" for unit in found["units"]) == told
+        whole = [row for row in found["private"]["untold"] if row["measure"] is None]
+        assert len(whole) == SITES - told
+        assert {row["reason"] for row in whole} == {"noise"}
+        assert render(report.model_copy(update={"quality_map": found}))
+    smallest = outcome.sites[int(counts.argmin())]
+    less = replace(outcome, regions=replace(outcome.regions, least=counts.min() + 1))
+    settings = job.quality_map.model_copy(update={"min_cohort": 10**4})
+    assert {"unit": smallest, "measure": None, "reason": "few"} in quality_map_section(
+        less, settings
+    )["private"]["untold"]
 
 
 def test_regions_stand_where_those_of_their_data_do(done: tuple[Any, ...], tmp_path: Path) -> None:
