@@ -49,6 +49,10 @@ def check_job(policy: Policy, job: Job) -> None:
     if policy.privacy.products == "lattice" and dealt:
         raise PolicyRefusalError("privacy.products is lattice and strategy.products dealt")
     _check_epsilon(policy.privacy, job.privacy)
+    if policy.max_rounds is not None and job.scenario.rounds > policy.max_rounds:
+        raise PolicyRefusalError(
+            f"scenario.rounds is {job.scenario.rounds} and policy.max_rounds {policy.max_rounds}"
+        )
     if job.task.min_cohort < policy.min_cohort:
         raise PolicyRefusalError(
             f"task.min_cohort is {job.task.min_cohort} and policy.min_cohort {policy.min_cohort}"

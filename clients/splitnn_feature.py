@@ -19,7 +19,7 @@ import numpy.typing as npt
 from clients.parties import Parties
 from clients.splitnn_label import batch_of, plan_of, rows_of
 from clients.steps import StepError, as_array
-from clients.vertical_feature import check_summed
+from clients.vertical_feature import check_round, check_summed
 from edufed.config.job import Job
 from edufed.vertical.neural import FeatureNetwork
 from edufed.vertical.sums import masked
@@ -98,8 +98,7 @@ class SplitFeatureSide:
             are of another number of rows.
         """
         parts = self.parties.unseal(self.parties.leader, f"round {number}", letter)
-        if number <= self.number:
-            raise StepError(f"round {number} was asked after round {self.number}")
+        check_round(self.job, number, self.number)
         about = json.loads(parts["about"])
         self._summed = check_summed(self.parties, self.job, about, self._summed)
         if about["counted"]:

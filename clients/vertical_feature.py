@@ -139,11 +139,11 @@ class FeatureSide:
         Raises
         ------
         StepError
-            The round is not a later one, or too few parties' scores would be summed.
+            The round is not a later one, or beyond the job's, or too few parties' scores would be
+            summed.
         """
         parts = self.parties.unseal(self.parties.leader, f"round {number}", letter)
-        if number <= self.number:
-            raise StepError(f"round {number} was asked after round {self.number}")
+        check_round(self.job, number, self.number)
         about = json.loads(parts["about"])
         summed = check_summed(self.parties, self.job, about, self._summed)
         self._move(about)
@@ -171,6 +171,22 @@ class FeatureSide:
 
     def _answer(self, number: int, parts: dict[str, bytes]) -> bytes:
         return self.parties.seal(self.parties.leader, f"answer {number}", parts)
+
+
+def check_round(job: Job, number: int, before: int) -> None:
+    """Check that a round is later than the last one, and not beyond those that the job has.
+
+    What the others can learn of a party grows with every round.
+
+    Raises
+    ------
+    StepError
+        It is not, or is.
+    """
+    if number <= before:
+        raise StepError(f"round {number} was asked after round {before}")
+    if number > job.scenario.rounds:
+        raise StepError(f"round {number} is beyond the {job.scenario.rounds} of the job")
 
 
 def check_summed(

@@ -107,6 +107,7 @@ class Policy(Settings):
     data: DataPolicy = DataPolicy()
     min_learners: PositiveInt = 10  # fewer eligible learners than this: take no part
     min_cohort: PositiveInt = 1  # refuse jobs that rank learners within smaller cohorts
+    max_rounds: PositiveInt | None = None  # of one job; what others learn can grow with each
     max_rejected_share: Annotated[float, Field(ge=0, le=1)] = 0.5
     hours: Annotated[str, Field(pattern=rf"^{_CLOCK}-({_CLOCK}|24:00)$")] | None = None
     days: Annotated[list[Day], Field(min_length=1)] = Field(default=list(DAYS))

@@ -120,6 +120,8 @@ def test_a_job_with_secure_aggregation_satisfies_a_site_that_requires_it() -> No
         ({"strategies": ["exact"]}, [], None),
         ({"privacy": {"products": "lattice"}}, ["strategy.products=dealt"], "strategy.products de"),
         ({"privacy": {"products": "lattice"}}, [], None),
+        ({"max_rounds": 2}, ["scenario.rounds=3"], "scenario.rounds is 3 and policy.max_rounds 2"),
+        ({"max_rounds": 2}, ["scenario.rounds=2"], None),
         ({}, ["strategy.products=dealt"], None),
     ],
 )
