@@ -80,13 +80,24 @@ def test_split_networks_go_on_after_their_coordinator_was_killed(federation: Dep
     federation.wait_for_sites(*PLATFORMS)
     connections = {name: federation.connections(name) for name in PLATFORMS}
     network = ("strategy=splitnn", "model.hidden=[8]", "strategy.batch_size=400")
-    running = federation.submit("cut", *JOB, *network, "scenario.rounds=4")
+    ends = {name: federation.running(name).text().count("supernode ended") for name in PLATFORMS}
+    patient = "scenario.round_timeout_s=90"
+    running = federation.submit("cut", *JOB, *network, "scenario.rounds=4", patient)
     job = federation.job_of(running)
     wait_until(lambda: "round 2: loss" in running.text(), 240, "the second round")
     federation.destroy("server")
     wait_until(lambda: "does not answer" in running.text(), 60, "noticing")
     running.process.send_signal(signal.SIGINT)
     assert running.process.wait(60) == 130
+    # No SuperNode survives a handshake that is cut off; each is started until it is let in.
+    for name, before in ends.items():
+        wait_until(
+            lambda name=name, before=before: (
+                federation.running(name).text().count("supernode ended") > before
+            ),
+            60,
+            "the end of a SuperNode",
+        )
     federation.server()
     for name in PLATFORMS:
         federation.wait_for_connection(name, connections[name])
