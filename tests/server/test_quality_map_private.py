@@ -157,7 +157,8 @@ def test_the_page_says_what_noise_there_is(done: tuple[Any, ...], language: Any,
 def test_regions_that_are_small_are_named_and_nothing_more(done: tuple[Any, ...]) -> None:
     job, outcome, report, _ = done
     counts = outcome.regions.learners
-    for least, told in ((counts.min() + 1, SITES - 1), (counts.max() + 1, 0)):
+    between = np.sort(counts)[:2].mean()  # noisy counts may lie close to each other
+    for least, told in ((between, SITES - 1), (counts.max() + 1, 0)):
         less = replace(outcome, regions=replace(outcome.regions, least=least))
         found = quality_map_section(less, job.quality_map)
         assert sum(unit["level"] == "region" for unit in found["units"]) == told
@@ -166,7 +167,7 @@ def test_regions_that_are_small_are_named_and_nothing_more(done: tuple[Any, ...]
         assert {row["reason"] for row in whole} == {"noise"}
         assert render(report.model_copy(update={"quality_map": found}))
     smallest = outcome.sites[int(counts.argmin())]
-    less = replace(outcome, regions=replace(outcome.regions, least=counts.min() + 1))
+    less = replace(outcome, regions=replace(outcome.regions, least=between))
     settings = job.quality_map.model_copy(update={"min_cohort": 10**4})
     assert {"unit": smallest, "measure": None, "reason": "few"} in quality_map_section(
         less, settings
