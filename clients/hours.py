@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from importlib.metadata import version
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +11,7 @@ import numpy.typing as npt
 from clients.site import Site
 from data_adapters.base import open_adapter
 from data_adapters.governance import clean
+from edufed import __version__
 from edufed.config.portrait import PortraitSettings
 from edufed.features.matrix import FeatureMatrix
 from edufed.portrait.night import has_hours, night_share
@@ -35,7 +35,7 @@ def night_at(
     allowed = site.settings.policy.data.columns()
     parts = [
         records.fingerprint,
-        version("edufed"),
+        __version__,
         json.dumps(site.settings.adapter, sort_keys=True, default=str),
         json.dumps(allowed),
         repr((settings.cutoff_day, settings.utc_offset_hours)),

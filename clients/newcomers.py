@@ -6,7 +6,6 @@ import hashlib
 import json
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from clients.site import Site
 from clients.split import learn_and_test
 from data_adapters.base import open_adapter
 from data_adapters.governance import clean
+from edufed import __version__
 from edufed.cold_start.arrivals import ARRIVALS_VERSION, Arrivals, Uses, read_arrivals
 from edufed.cold_start.categories import Resources
 from edufed.cold_start.columns import standardised, varying, within_course
@@ -117,7 +117,7 @@ def _read(site: Site, job: Job) -> tuple[Arrivals, dict[str, Any]]:
     # All days: who used the platform in an earlier course is not new to it.
     records = open_adapter(settings.adapter, settings.folder).read(None)
     when = repr((task.cutoff_day, task.horizon_days))
-    parts = [records.fingerprint, ARRIVALS_VERSION, version("edufed"), settings.model_dump_json()]
+    parts = [records.fingerprint, ARRIVALS_VERSION, __version__, settings.model_dump_json()]
     stamp = hashlib.sha256("\n".join([*parts, when]).encode()).hexdigest()[:24]
     name = f"arrivals/{stamp}"
     stored = site.store.load(name)

@@ -13,7 +13,6 @@ import json
 import time
 from collections.abc import Mapping
 from functools import lru_cache
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from clients.store import Store
 from clients.summation import advert, contribute
 from data_adapters.base import open_adapter
 from data_adapters.governance import clean
+from edufed import __version__
 from edufed.config.job import Job
 from edufed.config.site import SiteSettings
 from edufed.config.task import QualityMapSettings
@@ -82,7 +82,7 @@ def read(site: Site, job: Job) -> tuple[Rows, dict[str, Any]]:
     adapter = open_adapter(settings.adapter, settings.folder)
     parts = [
         adapter.read().fingerprint,
-        version("edufed"),
+        __version__,
         json.dumps(settings.adapter, sort_keys=True, default=str),
         json.dumps(settings.policy.data.columns()),
         str(older_from),

@@ -6,7 +6,6 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from functools import lru_cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from clients.policy import check_learners, check_quality
 from clients.store import Store
 from data_adapters.base import open_adapter
 from data_adapters.governance import clean
+from edufed import __version__
 from edufed.config import Job, SettingsError, SiteSettings, load_site, simulated_sites
 from edufed.deployment import NodeSettings, load_site_node
 from edufed.features import FEATURE_VERSION, FeatureMatrix, build
@@ -206,7 +206,7 @@ def _stamp(settings: SiteSettings, cutoff: float, records: LearningRecords) -> s
         records.fingerprint,
         FEATURE_VERSION,
         _LAYOUT,
-        version("edufed"),
+        __version__,
         json.dumps(settings.adapter, sort_keys=True, default=str),
         json.dumps(settings.policy.data.columns()),
         repr(cutoff),

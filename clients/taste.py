@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.metadata import version
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +12,7 @@ import numpy.typing as npt
 from clients.site import Learners, Site
 from data_adapters.base import open_adapter
 from data_adapters.governance import clean
+from edufed import __version__
 from edufed.cold_start.columns import standardised, varying, within_course
 from edufed.cold_start.profile import PROFILE_VERSION, read_profile
 from edufed.config import Job, SiteSettings
@@ -82,7 +82,7 @@ def _taste(site_json: str, cutoff: float) -> Taste:
 def _profile(site: Site, learners: Learners, cutoff: float) -> Arrays:
     settings = site.settings
     records = open_adapter(settings.adapter, settings.folder).read(cutoff)
-    parts = [records.fingerprint, PROFILE_VERSION, version("edufed"), settings.model_dump_json()]
+    parts = [records.fingerprint, PROFILE_VERSION, __version__, settings.model_dump_json()]
     stamp = hashlib.sha256("\n".join([*parts, repr(cutoff)]).encode()).hexdigest()[:24]
     name = f"profiles/{stamp}"
     stored = site.store.load(name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from clients.policy import check_learners, check_quality
 from clients.site import Site
 from data_adapters.base import open_adapter
 from data_adapters.governance import clean
+from edufed import __version__
 from edufed.config import SiteSettings
 from edufed.fairness.groups import IntArray
 from edufed.fairness.reading import read_memberships
@@ -64,7 +64,7 @@ def read(site: Site, cutoff: float, horizon: float) -> Used:
     parts = [
         records.fingerprint,
         USAGE_VERSION,
-        version("edufed"),
+        __version__,
         json.dumps(settings.adapter, sort_keys=True, default=str),
         json.dumps(settings.policy.data.columns()),
         repr((cutoff, horizon)),

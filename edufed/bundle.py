@@ -14,9 +14,10 @@ import tomllib
 import zipfile
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+from edufed import __version__
 
 PACKAGES = ("clients", "conf", "data_adapters", "edufed", "server")
 #: Where the packages are: a checkout or site-packages.
@@ -47,7 +48,7 @@ def installed_code() -> Code:
         for file in (ROOT / package).rglob("*"):
             if file.suffix in _CODE and file.is_file() and "__pycache__" not in file.parts:
                 files[file.relative_to(ROOT).as_posix()] = file.read_bytes()
-    return Code(version("edufed"), _digest(files))
+    return Code(__version__, _digest(files))
 
 
 def bundle_code(bundle: bytes) -> Code:

@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
-from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from data_adapters.sources.files import Files, FilesSettings
 from data_adapters.sources.quoting import identifier
 from data_adapters.sources.sql import Sql, SqlSettings
 from data_adapters.sources.xapi import Xapi
+from edufed import __version__
 from edufed.records import TABLES, DataError, LearningRecords
 
 
@@ -90,7 +90,7 @@ class MappedAdapter:
 
     def _fingerprint(self, needed: Mapping[str, tuple[str, ...]], cutoff: float | None) -> str:
         mapping = self.settings.model_dump(mode="json", by_alias=True, exclude={"source"})
-        seen = [version("edufed"), mapping, self.source.fingerprint(needed), cutoff]
+        seen = [__version__, mapping, self.source.fingerprint(needed), cutoff]
         return hashlib.sha256(json.dumps(seen, sort_keys=True).encode()).hexdigest()
 
 

@@ -8,7 +8,6 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from data_adapters.oulad.codebook import COLUMNS, TEXT
 from data_adapters.oulad.views import text, views
+from edufed import __version__
 from edufed.records import CanonicalStatement, DataError, LearningRecords
 
 SUFFIXES = (".parquet", ".csv", ".csv.gz")
@@ -101,7 +101,7 @@ class Oulad:
             "region": self.settings.region,
             "platform": self.settings.platform,
             "cutoff": cutoff,
-            "version": version("edufed"),
+            "version": __version__,
             "mapping": _mapping(),
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
