@@ -53,9 +53,10 @@ class Finished:
     save_model: Save | None
     seconds: float
 
-    def report(self, seconds: float, pooled: Any = None) -> Report:
-        """Return the run report; `pooled` is what the task's pooled baseline gave."""
-        return self.service.report(self.federation, self.outcome, seconds, pooled)
+    def report(self, seconds: float, baselines: Any = None) -> Report:
+        """Return the run report; `baselines` is what the task's own baselines gave, if any."""
+        beside = () if baselines is None else (baselines,)
+        return self.service.report(self.federation, self.outcome, seconds, *beside)
 
 
 def run_job(
@@ -85,7 +86,7 @@ def run_job(
     outcome = service.run(federation, len(roster), roster, checkpoint)
     save = None
     if service.publish is not None:
-        report = service.report(federation, outcome, time.monotonic() - started, None)
+        report = service.report(federation, outcome, time.monotonic() - started)
         progress(Step("publishing", "every site keeps the model"))
         before = time.monotonic()
         save = service.publish(federation, outcome, report)

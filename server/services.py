@@ -38,14 +38,15 @@ class Service:
     ----------
     run : Run
     report : callable
-        (federation, outcome, seconds, baselines or None) -> Report
+        (federation, outcome, seconds) -> Report; what baselines gave comes fourth, where a task
+        has any.
     publish : callable or None
         (federation, outcome, report) -> Save. Hands the model to the sites; None where there is
         no model.
     """
 
     run: Run
-    report: Callable[[Federation, Any, float, Any], Report]
+    report: Callable[..., Report]
     publish: Callable[[Federation, Any, Report], Save] | None
 
 

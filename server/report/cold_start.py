@@ -35,8 +35,7 @@ def build_report(
     return Report.model_validate(
         {
             "job": job_part(job),
-            "metrics": {"federated": None, "pooled": None, "local": None},
-            "delta": None,
+            "metrics": {},
             "sites": [
                 {
                     "site": name,
@@ -47,9 +46,6 @@ def build_report(
                 for name, hello in outcome.hello.items()
             ],
             **training_part(federation, outcome, seconds),
-            "worst_site": None,
-            "baselines": None,
-            "curves": None,
             "vertical": {
                 **parties_part(outcome, together),
                 "attacks": together["attacks"] if together else None,

@@ -9,12 +9,20 @@ import numpy as np
 import numpy.typing as npt
 
 from edufed.config import Job
-from edufed.config.privacy import SecureSums
 from edufed.metrics import Metrics, calibration_curve, caseload_curve, metrics_from_summary
 from edufed.wire import Arrays
 from server.federation import Federation
 from server.report.contract import Report
-from server.report.parts import SCORES, cost_part, course_part, delta_of, job_part, points
+from server.report.parts import (
+    SCORES,
+    calibration_points,
+    course_part,
+    delta_of,
+    job_part,
+    points,
+    round_part,
+    secagg_part,
+)
 from server.report.private import dp_part, ledger_part
 from server.strategies.horizontal import Outcome
 
@@ -87,12 +95,7 @@ def build_report(
             "delta": delta_of(federated, in_pool),
             "sites": sites,
             "rounds": [
-                {
-                    "round": r.number,
-                    **cost_part(r),
-                    "metrics": {"loss": r.loss, "roc_auc": r.roc_auc},
-                }
-                for r in outcome.rounds
+                round_part(r.number, r, loss=r.loss, roc_auc=r.roc_auc) for r in outcome.rounds
             ],
             **course_part(
                 federation,
@@ -131,12 +134,9 @@ def sum_of(summaries: Mapping[str, Summary]) -> Summary:
 
 
 def _privacy(job: Job, outcome: Outcome, exact: bool) -> dict[str, Any]:
-    secagg = None
-    if isinstance(job.privacy, SecureSums):
-        secagg = {"threshold": job.privacy.threshold, "sums": "every update, mean and histogram"}
     private = outcome.private
     return {
-        "secagg": secagg,
+        "secagg": secagg_part(job, "every update, mean and histogram"),
         "he": outcome.encrypted,
         "dp": dp_part(private, exact) if private is not None else None,
         "ledger": ledger_part(private) if private is not None else [],
@@ -187,7 +187,7 @@ def _curves(summaries: Arrays, pooled: Mapping[str, Summary] | None) -> dict[str
     by_training = {"federated": federated, "pooled": sum_of(pooled) if pooled else None}
     return {
         "calibration": {
-            name: None if summary is None else _calibration(summary)
+            name: None if summary is None else calibration_points(calibration_curve(summary))
             for name, summary in by_training.items()
         },
         "caseload": {
@@ -195,13 +195,6 @@ def _curves(summaries: Arrays, pooled: Mapping[str, Summary] | None) -> dict[str
             for name, summary in {**by_training, "rule": summaries.get("rule")}.items()
         },
     }
-
-
-def _calibration(summary: Summary) -> list[dict[str, float]]:
-    curve = calibration_curve(summary)
-    # A group's border may fall inside a bin, which is then shared out: counts are not whole.
-    whole = [float(round(n)) for n in curve["learners"]]
-    return points({"predicted": curve["risk"], "observed": curve["observed"], "n": whole})
 
 
 def _warnings(outcome: Outcome) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from edufed.config import Job
+from edufed.config.privacy import SecureSums
 from server.federation import Federation
 
 SCORES = ("roc_auc", "pr_auc", "brier", "ece", "precision_at_10", "recall_at_10")
@@ -42,6 +43,17 @@ def cost_part(cost: Cost) -> dict[str, Any]:
         "bytes_up": cost.bytes_up,
         "bytes_down": cost.bytes_down,
         "messages": cost.messages,
+    }
+
+
+def round_part(
+    number: int, cost: Cost, *, loss: float | None = None, roc_auc: float | None = None, **more: Any
+) -> dict[str, Any]:
+    """Say what a round took, and how good the model was: on validation learners, or as `more`."""
+    return {
+        "round": number,
+        **cost_part(cost),
+        "metrics": {"loss": loss, "roc_auc": roc_auc, **more},
     }
 
 
@@ -95,6 +107,26 @@ def job_part(job: Job) -> dict[str, Any]:
     }
 
 
+def modelless_job_part(job: Job, models: str | None = None) -> dict[str, Any]:
+    """Say what was asked for, of a task that the settings `model` and `strategy` are not for.
+
+    Parameters
+    ----------
+    job : Job
+    models : str, optional
+        What the task fits instead, where it fits anything.
+    """
+    config = job.model_dump(mode="json", exclude={"model", "strategy"})
+    return {**job_part(job), "model": models, "strategy": None, "config": config}
+
+
+def secagg_part(job: Job, sums: str) -> dict[str, Any] | None:
+    """Say which sums were secure ones, where any were."""
+    if not isinstance(job.privacy, SecureSums):
+        return None
+    return {"threshold": job.privacy.threshold, "sums": sums}
+
+
 def delta_of(
     federated: Mapping[str, Any], pooled: Mapping[str, Any] | None
 ) -> dict[str, float | None] | None:
@@ -106,6 +138,13 @@ def delta_of(
         ours, theirs = federated[score], pooled[score]
         delta[score] = abs(ours - theirs) if ours is not None and theirs is not None else None
     return delta
+
+
+def calibration_points(curve: Mapping[str, list[float]]) -> list[dict[str, float]]:
+    """Turn the columns of `edufed.metrics.calibration_curve` into the report's points."""
+    # A group's border may fall inside a bin, which is then shared out: counts are not whole.
+    whole = [float(round(n)) for n in curve["learners"]]
+    return points({"predicted": curve["risk"], "observed": curve["observed"], "n": whole})
 
 
 def points(curve: Mapping[str, list[float]]) -> list[dict[str, float]]:

@@ -8,22 +8,19 @@ import numpy as np
 import numpy.typing as npt
 
 from edufed.config.portrait import PortraitSettings
-from edufed.config.privacy import SecAggSettings
 from edufed.portrait.choice import Candidate
 from edufed.portrait.evidence import KNOWN, POSITIVE
 from edufed.portrait.profiles import told_groups
 from edufed.portrait.traits import as_ranks
 from server.federation import Federation
 from server.report.contract import Report
-from server.report.parts import cost_part, course_part, job_part
+from server.report.parts import course_part, modelless_job_part, round_part, secagg_part
 from server.strategies.portrait import Chosen, Outcome
 
 FloatArray = npt.NDArray[np.float64]
 
 
-def build_report(
-    federation: Federation, outcome: Outcome, seconds: float, pooled: None = None
-) -> Report:
+def build_report(federation: Federation, outcome: Outcome, seconds: float) -> Report:
     """Put together the report of learner portraits.
 
     Parameters
@@ -32,22 +29,11 @@ def build_report(
     outcome : Outcome
     seconds : float
         Of the whole job.
-    pooled : None
-        There is no pooled baseline: the sums are those of all learners in one place.
     """
-    assert pooled is None
     job = federation.job
-    secagg = None
-    if isinstance(job.privacy, SecAggSettings):
-        secagg = {"threshold": job.privacy.threshold, "sums": "every count, sum and table"}
     return Report.model_validate(
         {
-            "job": {
-                **job_part(job),
-                "model": "tags, clusters",
-                "strategy": None,
-                "config": job.model_dump(mode="json", exclude={"model", "strategy"}),
-            },
+            "job": modelless_job_part(job, "tags, clusters"),
             "metrics": {},
             "sites": [
                 {
@@ -59,11 +45,7 @@ def build_report(
                 for name, meta in outcome.hello.items()
             ],
             "rounds": [
-                {
-                    "round": number,
-                    **cost_part(cost),
-                    "metrics": {"loss": None, "roc_auc": None, "training_loss": loss},
-                }
+                round_part(number, cost, training_loss=loss)
                 for number, (cost, loss) in enumerate(outcome.rounds, start=1)
             ],
             **course_part(
@@ -73,7 +55,10 @@ def build_report(
                 len(outcome.rounds),
                 stopped_by="rounds" if outcome.under_way else "converged",
             ),
-            "privacy": {"secagg": secagg, "he": outcome.encrypted, "ledger": []},
+            "privacy": {
+                "secagg": secagg_part(job, "every count, sum and table"),
+                "he": outcome.encrypted,
+            },
             "quality": [meta["quality"] for meta in outcome.hello.values()],
             "warnings": _warnings(outcome),
             "portrait": section(outcome, job.portrait),

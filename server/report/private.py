@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from edufed.metrics import Metrics, metrics_from_summary
@@ -66,11 +66,13 @@ def dp_part(private: PrivateFindings, beside: bool) -> dict[str, Any]:
             "roc_auc_deviation": auc_deviation(private.scores, private.deviation),
         },
         "learners": {"train": train, "test": test},
-        "withheld": [
-            {"fields": fields, "en": english, "zh": chinese}
-            for fields, english, chinese in (_WITHHELD[gap] for gap in gaps)
-        ],
+        "withheld": withheld_part(_WITHHELD[gap] for gap in gaps),
     }
+
+
+def withheld_part(gaps: Iterable[tuple[list[str], str, str]]) -> list[dict[str, Any]]:
+    """Make `privacy.dp.withheld` of fields that stay null and why, in English and in Chinese."""
+    return [{"fields": fields, "en": english, "zh": chinese} for fields, english, chinese in gaps]
 
 
 def released(private: PrivateFindings) -> Metrics:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from edufed.config.privacy import SecAggSettings
 from edufed.config.task import QualityMapSettings
 from edufed.quality.estimates import (
     Standing,
@@ -23,13 +22,11 @@ from edufed.quality.frame import FOLD_INTO, GROUPS, UNKNOWN
 from edufed.quality.measures import MEASURES, NAMES
 from server.federation import Federation
 from server.report.contract import Report
-from server.report.parts import cost_part, course_part
+from server.report.parts import cost_part, course_part, job_part, secagg_part
 from server.strategies.quality_map import Outcome
 
 
-def build_map_report(
-    federation: Federation, outcome: Outcome, seconds: float, _pooled: None = None
-) -> Report:
+def build_map_report(federation: Federation, outcome: Outcome, seconds: float) -> Report:
     """Put together the report of a quality map.
 
     Parameters
@@ -41,30 +38,20 @@ def build_map_report(
     """
     job = federation.job
     assert isinstance(job.task, QualityMapSettings)
-    secagg = None
-    if isinstance(job.privacy, SecAggSettings):
-        secagg = {"threshold": job.privacy.threshold, "sums": "every count and sum"}
     return Report.model_validate(
         {
-            "job": {
-                "id": job.id,
-                "scenario": job.scenario.name,
-                "task": job.task.name,
-                "data": job.data.name,
-                "federation": job.federation.name,
-                "config": job.model_dump(mode="json"),
-            },
+            "job": {**job_part(job), "model": None, "strategy": None},
             "metrics": {},
             "sites": [{"site": site, "status": "ok"} for site in outcome.hello],
             "rounds": [
-                {
-                    "round": number,
-                    **cost_part(cost),
-                }
+                {"round": number, **cost_part(cost)}
                 for number, cost in enumerate(outcome.exchanges, start=1)
             ],
             **course_part(federation, seconds, outcome.phases, len(outcome.exchanges)),
-            "privacy": {"secagg": secagg, "he": outcome.encrypted, "ledger": []},
+            "privacy": {
+                "secagg": secagg_part(job, "every count and sum"),
+                "he": outcome.encrypted,
+            },
             "quality": [meta["quality"] for meta in outcome.hello.values()],
             "quality_map": section(outcome, job.task.min_cohort),
         }
@@ -135,7 +122,8 @@ def _unit(
     measures = figures(outcome.sums[unit, 0], told.measures[unit])
     for name, figure in measures.items():
         if figure is not None:
-            figure |= _standing(*ranks[len(path)][name], unit)
+            stands, place = ranks[len(path)][name]
+            figure |= standing_at(stands, place[unit])
     terms = told.rows["term"][unit]
     term_cells = outcome.sums[unit, frame.tables["term"]]
     return {
@@ -162,8 +150,8 @@ def _unit(
     }
 
 
-def _standing(stands: Standing, place: dict[int, int], unit: int) -> dict[str, Any]:
-    at = place[unit]
+def standing_at(stands: Standing, at: int) -> dict[str, Any]:
+    """Say how the unit in one place of the arrays stands among those of its level."""
     return {
         "estimate": float(stands.shrunken.estimate[at]),
         "error": float(stands.shrunken.error[at]),

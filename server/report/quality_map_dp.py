@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from edufed.config.privacy import SecureSums
 from edufed.config.task import QualityMapSettings
 from edufed.quality.estimates import Standing, standing_of
 from edufed.quality.measures import MEASURES, NAMES
@@ -15,8 +14,9 @@ from edufed.quality.noisy import Noisy, parities, reason
 from edufed.quality.private import BY_GROUP
 from server.federation import Federation
 from server.report.contract import Report
-from server.report.parts import cost_part, course_part
-from server.report.private import spent_at_sites
+from server.report.parts import cost_part, course_part, modelless_job_part, secagg_part
+from server.report.private import spent_at_sites, withheld_part
+from server.report.quality_map import standing_at
 from server.strategies.quality_map_dp import Outcome
 
 #: Fields of the report that stay null or empty -> why, by language.
@@ -47,38 +47,22 @@ _WITHHELD = (
 )
 
 
-def build_map_report(
-    federation: Federation, outcome: Outcome, seconds: float, _pooled: None = None
-) -> Report:
+def build_map_report(federation: Federation, outcome: Outcome, seconds: float) -> Report:
     """Put together the report of a noisy quality map; parameters as for one without noise."""
     job = federation.job
-    secagg = None
-    if isinstance(job.privacy, SecureSums):
-        secagg = {"threshold": job.privacy.threshold, "sums": "every noisy sum"}
     return Report.model_validate(
         {
-            "job": {
-                "id": job.id,
-                "scenario": job.scenario.name,
-                "task": job.task.name,
-                "data": job.data.name,
-                "federation": job.federation.name,
-                "config": job.model_dump(mode="json", exclude={"model", "strategy"}),
-            },
+            "job": modelless_job_part(job),
             "metrics": {},
             "sites": [{"site": site, "status": "ok"} for site in outcome.sites],
             "rounds": [{"round": 1, **cost_part(outcome.exchange)}],
             **course_part(federation, seconds, outcome.phases, 1),
             "privacy": {
-                "secagg": secagg,
-                "he": None,
+                "secagg": secagg_part(job, "every noisy sum"),
                 "dp": {
                     **outcome.budget.report("regions"),
                     "unit": "learner",
-                    "withheld": [
-                        {"fields": fields, "en": english, "zh": chinese}
-                        for fields, english, chinese in _WITHHELD
-                    ],
+                    "withheld": withheld_part(_WITHHELD),
                 },
                 "ledger": spent_at_sites(outcome.ledgers),
             },
@@ -158,13 +142,7 @@ def _unit(
     for name, stand in zip(NAMES, stands, strict=True):
         figure = measures[name]
         if figure is not None:
-            figure |= {
-                "estimate": float(stand.shrunken.estimate[place]),
-                "error": float(stand.shrunken.error[place]),
-                "low": float(stand.low[place]),
-                "high": float(stand.high[place]),
-                "rank": [int(stand.first[place]), int(stand.last[place])],
-            }
+            figure |= standing_at(stand, place)
     return {
         "id": number,
         "parent": parent,

@@ -7,18 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from edufed.config.privacy import SecAggSettings
 from edufed.ranking import coverage, interval, novelty
 from edufed.recommend.models import ALONE, BASELINE
 from server.federation import Federation
 from server.report.contract import Report
-from server.report.parts import cost_part, course_part
+from server.report.parts import course_part, modelless_job_part, round_part, secagg_part
 from server.strategies.recommend import Outcome, Round
 
 
-def build_report(
-    federation: Federation, outcome: Outcome, seconds: float, pooled: None = None
-) -> Report:
+def build_report(federation: Federation, outcome: Outcome, seconds: float) -> Report:
     """Put together the report of a recommendation job.
 
     Parameters
@@ -27,10 +24,7 @@ def build_report(
     outcome : Outcome
     seconds : float
         Of the whole job.
-    pooled : None
-        There is no pooled baseline: the sums are those of all learners in one place.
     """
-    assert pooled is None
     job = federation.job
     table = _table(outcome)
     ranker = table[0]
@@ -38,32 +32,17 @@ def build_report(
     scored = [s for s in sites if s["federated"] and s["federated"]["ndcg_at_10"] is not None]
     worst = min(scored, key=lambda site: site["federated"]["ndcg_at_10"], default=None)
     tested = int(np.asarray(outcome.sums["weights"])[:, 0].sum())
-    secagg = None
-    if isinstance(job.privacy, SecAggSettings):
-        said = "every count, likelihood, normal equation and score"
-        secagg = {"threshold": job.privacy.threshold, "sums": said}
+    sums = "every count, likelihood, normal equation and score"
     return Report.model_validate(
         {
-            "job": {
-                "id": job.id,
-                "scenario": job.scenario.name,
-                "task": job.task.name,
-                "data": job.data.name,
-                "model": "ranker, factors, ease",
-                "strategy": None,
-                "federation": job.federation.name,
-                "config": job.model_dump(mode="json", exclude={"model", "strategy"}),
-            },
+            "job": modelless_job_part(job, "ranker, factors, ease"),
             "metrics": {
                 "federated": {
                     "n": tested,
                     "ndcg_at_10": ranker["ndcg_at_10"],
                     "hr_at_10": ranker["hr_at_10"],
-                },
-                "pooled": None,
-                "local": None,
+                }
             },
-            "delta": None,
             "sites": sites,
             "rounds": [_round(entry) for entry in outcome.rounds],
             **course_part(
@@ -72,17 +51,14 @@ def build_report(
                 outcome.phases,
                 len(outcome.rounds),
                 stopped_by="optimum" if outcome.converged else "rounds",
-                best_round=None,
             ),
-            "privacy": {"secagg": secagg, "he": None, "dp": None, "ledger": []},
+            "privacy": {"secagg": secagg_part(job, sums)},
             "quality": [meta["quality"] for meta in outcome.hello.values()],
             "worst_site": (
                 {"site": worst["site"], "ndcg_at_10": worst["federated"]["ndcg_at_10"]}
                 if worst
                 else None
             ),
-            "baselines": None,
-            "curves": None,
             "warnings": _warnings(outcome),
             "fairness": outcome.fairness,
             "recommend": {
@@ -103,11 +79,7 @@ def build_report(
 
 
 def _round(entry: Round) -> dict[str, Any]:
-    return {
-        "round": entry.number,
-        **cost_part(entry),
-        "metrics": {"loss": None, "roc_auc": None, "training_loss": entry.loss},
-    }
+    return round_part(entry.number, entry, training_loss=entry.loss)
 
 
 def _table(outcome: Outcome) -> list[dict[str, Any]]:

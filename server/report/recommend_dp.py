@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from edufed.config.privacy import SecureSums
 from edufed.recommend.models import BASELINE
 from edufed.recommend.private import MODELS
 from server.federation import Federation
 from server.report.contract import Report
-from server.report.parts import cost_part, course_part
-from server.report.private import spent_at_sites
+from server.report.parts import cost_part, course_part, modelless_job_part, secagg_part
+from server.report.private import spent_at_sites, withheld_part
 from server.strategies.recommend_dp import Outcome
 
 #: Fields of the report that stay null -> why, by language.
@@ -34,9 +33,7 @@ _WITHHELD = (
 )
 
 
-def build_report(
-    federation: Federation, outcome: Outcome, seconds: float, pooled: None = None
-) -> Report:
+def build_report(federation: Federation, outcome: Outcome, seconds: float) -> Report:
     """Put together the report of a private recommendation job.
 
     Parameters
@@ -45,54 +42,29 @@ def build_report(
     outcome : Outcome
     seconds : float
         Of the whole job.
-    pooled : None
-        There is no pooled baseline.
     """
-    assert pooled is None
     job, table = federation.job, _table(outcome)
     listed = next(row for row in table if row["model"] == outcome.listed)
-    secagg = None
-    if isinstance(job.privacy, SecureSums):
-        secagg = {"threshold": job.privacy.threshold, "sums": "every noisy count and score"}
     return Report.model_validate(
         {
-            "job": {
-                "id": job.id,
-                "scenario": job.scenario.name,
-                "task": job.task.name,
-                "data": job.data.name,
-                "model": outcome.listed,
-                "strategy": None,
-                "federation": job.federation.name,
-                "config": job.model_dump(mode="json", exclude={"model", "strategy"}),
-            },
+            "job": modelless_job_part(job, outcome.listed),
             "metrics": {
                 "federated": {
                     "n": round(outcome.judged.learners),
                     "ndcg_at_10": listed["ndcg_at_10"],
                     "hr_at_10": listed["hr_at_10"],
                     "released": True,
-                },
-                "pooled": None,
-                "local": None,
+                }
             },
-            "delta": None,
             "sites": [{"site": site, "status": "ok"} for site in outcome.sites],
             "rounds": [],
-            **course_part(
-                federation, seconds, outcome.phases, 0, stopped_by="counted", best_round=None
-            ),
+            **course_part(federation, seconds, outcome.phases, 0, stopped_by="counted"),
             "privacy": {
-                "secagg": secagg,
-                "he": None,
+                "secagg": secagg_part(job, "every noisy count and score"),
                 "dp": _dp_part(outcome),
                 "ledger": spent_at_sites(outcome.ledgers),
             },
             "quality": [],
-            "worst_site": None,
-            "baselines": None,
-            "curves": None,
-            "warnings": [],
             "fairness": None,
             "recommend": {
                 "private": True,
@@ -142,8 +114,5 @@ def _dp_part(outcome: Outcome) -> dict[str, Any]:
         "unit": "learner",
         "released": None,
         "learners": {"test": round(outcome.judged.learners)},
-        "withheld": [
-            {"fields": fields, "en": english, "zh": chinese}
-            for fields, english, chinese in _WITHHELD
-        ],
+        "withheld": withheld_part(_WITHHELD),
     }

@@ -5,17 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from edufed.config import Job
-from edufed.config.privacy import SecAggSettings
 from edufed.metrics import metrics_from_summary
 from server.federation import Federation
 from server.report.contract import Report
-from server.report.parts import cost_part, course_part, job_part
+from server.report.parts import course_part, job_part, round_part, secagg_part
 from server.strategies.transfer import Model, Outcome
 
 
-def build_report(
-    federation: Federation, outcome: Outcome, seconds: float, _pooled: object = None
-) -> Report:
+def build_report(federation: Federation, outcome: Outcome, seconds: float) -> Report:
     """Put together the report of a transfer job.
 
     Its `metrics` are of the target's test learners: `federated` under the model that the gate chose
@@ -34,8 +31,7 @@ def build_report(
     return Report.model_validate(
         {
             "job": job_part(job),
-            "metrics": {"federated": first["federated"], "pooled": None, "local": first["local"]},
-            "delta": None,
+            "metrics": {"federated": first["federated"], "local": first["local"]},
             "sites": [_site(job, outcome, name) for name in outcome.hello],
             **common(federation, outcome, seconds),
             "transfer": {**first, "directions": directions[1:]},
@@ -46,14 +42,7 @@ def build_report(
 def common(federation: Federation, outcome: Any, seconds: float) -> dict[str, Any]:
     """Rounds, totals, privacy and quality: what every transfer job's report says alike."""
     return {
-        "rounds": [
-            {
-                "round": r.number,
-                **cost_part(r),
-                "metrics": {"loss": r.loss, "roc_auc": None},
-            }
-            for r in outcome.rounds
-        ],
+        "rounds": [round_part(r.number, r, loss=r.loss) for r in outcome.rounds],
         **course_part(
             federation,
             seconds,
@@ -62,7 +51,7 @@ def common(federation: Federation, outcome: Any, seconds: float) -> dict[str, An
             stopped_by=outcome.stopped_by,
             best_round=len(outcome.rounds),
         ),
-        "privacy": privacy_part(federation.job),
+        "privacy": {"secagg": secagg_part(federation.job, "every gradient, moment and histogram")},
         "quality": [meta["quality"] for meta in outcome.hello.values()],
     }
 
@@ -106,14 +95,3 @@ def _site(job: Job, outcome: Outcome, name: str) -> dict[str, Any]:
         "domain": job.domain_of(name).name,
         "missing": meta["missing"],
     }
-
-
-def privacy_part(job: Job) -> dict[str, Any]:
-    """Say which defences were on."""
-    secagg = None
-    if isinstance(job.privacy, SecAggSettings):
-        secagg = {
-            "threshold": job.privacy.threshold,
-            "sums": "every gradient, moment and histogram",
-        }
-    return {"secagg": secagg, "he": None, "dp": None, "ledger": []}

@@ -12,9 +12,7 @@ from server.report.transfer import common
 from server.strategies.transfer_neural import Outcome
 
 
-def build_report(
-    federation: Federation, outcome: Outcome, seconds: float, _pooled: object = None
-) -> Report:
+def build_report(federation: Federation, outcome: Outcome, seconds: float) -> Report:
     """Put together the report: `metrics` are those of the target, which has few labels.
 
     Raises
@@ -47,10 +45,8 @@ def build_report(
             "job": job_part(job),
             "metrics": {
                 "federated": result["local" if refused else "federated"],
-                "pooled": None,
                 "local": result["local"],
             },
-            "delta": None,
             "sites": [_site(job, outcome, name) for name in outcome.hello],
             **common(federation, outcome, seconds),
             "transfer": {

@@ -10,7 +10,15 @@ from edufed.config.strategy import ExactSettings, SplitNNSettings
 from edufed.metrics import calibration_curve, caseload_curve
 from server.federation import Federation
 from server.report.contract import Report
-from server.report.parts import cost_part, course_part, delta_of, job_part, points
+from server.report.parts import (
+    calibration_points,
+    cost_part,
+    course_part,
+    delta_of,
+    job_part,
+    points,
+    round_part,
+)
 from server.strategies.vertical import Outcome
 from server.strategies.vertical_scoring import Scoring
 
@@ -51,8 +59,6 @@ def build_report(
             "delta": delta_of(scores["federated"], pooled),
             "sites": [_site(name, outcome, leader, pooled) for name in outcome.hello],
             **training_part(federation, outcome, seconds),
-            "worst_site": None,
-            "baselines": None,
             "curves": _curves(outcome, together),
             "vertical": {
                 **parties_part(outcome, together),
@@ -71,14 +77,7 @@ def training_part(federation: Federation, outcome: Outcome, seconds: float) -> d
     job = federation.job
     _, best_round = _lowest(outcome)
     return {
-        "rounds": [
-            {
-                "round": r.number,
-                **cost_part(r),
-                "metrics": {"loss": r.loss, "roc_auc": r.roc_auc},
-            }
-            for r in outcome.rounds
-        ],
+        "rounds": [round_part(r.number, r, loss=r.loss, roc_auc=r.roc_auc) for r in outcome.rounds],
         **course_part(
             federation,
             seconds,
@@ -111,15 +110,13 @@ def status_of(name: str, outcome: Outcome, leader: str | None) -> str:
     return "ok" if name == leader or name in outcome.end["parties"] else "left out"
 
 
-def build_scoring_report(
-    federation: Federation, outcome: Scoring, seconds: float, _together: None = None
-) -> Report:
+def build_scoring_report(federation: Federation, outcome: Scoring, seconds: float) -> Report:
     """Put together the report of a job that scored learners: who took part, and how many."""
     asked = [name for name, said in outcome.hello.items() if said["role"] == "feature"]
     return Report.model_validate(
         {
             "job": job_part(federation.job),
-            "metrics": {"federated": None, "pooled": None, "local": None},
+            "metrics": {},
             "sites": [
                 {"site": name, "status": "ok" if name in outcome.parties else "left out"}
                 for name in outcome.hello
@@ -218,14 +215,7 @@ def _curves(outcome: Outcome, together: Mapping[str, Any] | None) -> dict[str, A
         }
     return {
         "calibration": {
-            name: points(
-                {
-                    "predicted": c["calibration"]["risk"],
-                    "observed": c["calibration"]["observed"],
-                    "n": [float(round(n)) for n in c["calibration"]["learners"]],
-                }
-            )
-            for name, c in by_training.items()
+            name: calibration_points(c["calibration"]) for name, c in by_training.items()
         },
         "caseload": {name: points(c["caseload"]) for name, c in by_training.items()},
     }

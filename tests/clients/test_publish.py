@@ -38,7 +38,7 @@ def test_every_site_keeps_the_model_that_the_coordinator_has(job: SmallJob, tmp_
 def test_its_card_counts_the_test_learners(job: SmallJob) -> None:
     folder = model_folder(job.sites[0], job.job.id)
     metrics = json.loads((folder / "model.json").read_text())["metrics"]
-    report = job.finished.service.report(job.finished.federation, job.finished.outcome, 1.0, None)
+    report = job.finished.report(1.0)
     assert metrics["n"] == sum(site.n_test or 0 for site in report.sites) > 0
     assert f"On {metrics['n']:.0f} test learners" in (folder / "card.md").read_text()
 

@@ -56,7 +56,7 @@ def test_what_travels_is_what_the_strategy_shares(folder: Path, strategy: str) -
     assert sent == [expected] * 9
     losses = [entry.loss for entry in outcome.rounds]
     assert losses[-1] < losses[0]
-    report = service.report(federation, outcome, 1.0, None)
+    report = service.report(federation, outcome, 1.0)
     found = report.more["transfer"]
     assert found["target"] == "vocational"  # type: ignore[index, call-overload]
     assert found["table"][0]["n_labels"] <= 100  # type: ignore[index, call-overload]
