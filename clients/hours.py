@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-
 import numpy as np
 import numpy.typing as npt
 
-from clients.site import Site
+from clients.site import Site, basis
 from data_adapters.base import open_adapter
 from data_adapters.governance import clean
-from edufed import __version__
 from edufed.config.portrait import PortraitSettings
-from edufed.features.matrix import FeatureMatrix
+from edufed.features import FEATURE_VERSION, FeatureMatrix
 from edufed.portrait.night import has_hours, night_share
 from edufed.records import LearningRecords
 
@@ -32,19 +28,12 @@ def night_at(
     """
     adapter = open_adapter(site.settings.adapter, site.settings.folder)
     records = adapter.read(settings.cutoff_day)
-    allowed = site.settings.policy.data.columns()
-    parts = [
-        records.fingerprint,
-        __version__,
-        json.dumps(site.settings.adapter, sort_keys=True, default=str),
-        json.dumps(allowed),
-        repr((settings.cutoff_day, settings.utc_offset_hours)),
-    ]
-    name = f"night/{hashlib.sha256(chr(10).join(parts).encode()).hexdigest()[:24]}"
-    stored = site.store.load(name)
-    if stored is None or len(stored["share"]) != len(matrix):
-        stored = {"share": _read(site, settings, matrix, records)}
-        site.store.save(name, stored)
+    when = repr((settings.cutoff_day, settings.utc_offset_hours))
+    stored = site.store.load_or_make(
+        "night",
+        basis(site.settings, records, FEATURE_VERSION, when),
+        lambda: {"share": _read(site, settings, matrix, records)},
+    )
     return stored["share"]
 
 

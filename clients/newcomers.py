@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,11 +12,10 @@ import numpy.typing as npt
 
 from clients.platform import TEST, TRAIN
 from clients.policy import check_learners, check_quality
-from clients.site import Site
+from clients.site import Site, basis
 from clients.split import learn_and_test
 from data_adapters.base import open_adapter
 from data_adapters.governance import clean
-from edufed import __version__
 from edufed.cold_start.arrivals import ARRIVALS_VERSION, Arrivals, Uses, read_arrivals
 from edufed.cold_start.categories import Resources
 from edufed.cold_start.columns import standardised, varying, within_course
@@ -117,19 +115,19 @@ def _read(site: Site, job: Job) -> tuple[Arrivals, dict[str, Any]]:
     # All days: who used the platform in an earlier course is not new to it.
     records = open_adapter(settings.adapter, settings.folder).read(None)
     when = repr((task.cutoff_day, task.horizon_days))
-    parts = [records.fingerprint, ARRIVALS_VERSION, __version__, settings.model_dump_json()]
-    stamp = hashlib.sha256("\n".join([*parts, when]).encode()).hexdigest()[:24]
-    name = f"arrivals/{stamp}"
-    stored = site.store.load(name)
-    if stored is None:
+
+    def make() -> Arrays:
         cleaned, quality = clean(
             records, settings.state / "quarantine", settings.policy.data.columns()
         )
         arrivals = read_arrivals(cleaned, task.cutoff_day, task.horizon_days)
-        stored = _as_arrays(arrivals) | {
+        return _as_arrays(arrivals) | {
             "quality": np.array(json.dumps(quality.compact(settings.name)))
         }
-        site.store.save(name, stored)
+
+    stored = site.store.load_or_make(
+        "arrivals", basis(settings, records, ARRIVALS_VERSION, when), make
+    )
     told = json.loads(str(stored.pop("quality")))
     check_quality(settings.policy, told["rows"], told["rejected"])
     found = _from_arrays(stored)

@@ -8,7 +8,6 @@ Nothing is trained, and nothing is kept at the site but a cache of its own rows.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Mapping
@@ -18,12 +17,11 @@ from typing import Any
 import numpy as np
 
 from clients.policy import check_learners, check_quality
-from clients.site import Site
+from clients.site import Site, basis
 from clients.store import Store
 from clients.summation import advert, contribute
 from data_adapters.base import open_adapter
 from data_adapters.governance import clean
-from edufed import __version__
 from edufed.config.job import Job
 from edufed.config.site import SiteSettings
 from edufed.config.task import QualityMapSettings
@@ -79,27 +77,18 @@ def read(site: Site, job: Job) -> tuple[Rows, dict[str, Any]]:
     """
     settings = site.settings
     older_from = _settings(job).older_from
-    adapter = open_adapter(settings.adapter, settings.folder)
-    parts = [
-        adapter.read().fingerprint,
-        __version__,
-        json.dumps(settings.adapter, sort_keys=True, default=str),
-        json.dumps(settings.policy.data.columns()),
-        str(older_from),
-        "learner",  # what else a row has since rows were first kept
-    ]
-    stamp = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
+    records = open_adapter(settings.adapter, settings.folder).read()
+    # "learner": what else a row has since rows were first kept.
+    stamp = basis(settings, records, str(older_from), "learner")
     return _read(settings.model_dump_json(), older_from, stamp)
 
 
 @lru_cache(maxsize=32)
 def _read(settings_json: str, older_from: int, stamp: str) -> tuple[Rows, dict[str, Any]]:
     settings = SiteSettings.model_validate_json(settings_json)
-    store, name = Store(settings.state), f"quality/{stamp}"
-    stored = store.load(name)
-    if stored is None:
-        stored = _build(settings, older_from)
-        store.save(name, stored)
+    stored = Store(settings.state).load_or_make(
+        "quality", stamp, lambda: _build(settings, older_from)
+    )
     said = json.loads(str(stored["said"]))
     rows = Rows(
         places={level: stored[level] for level in LEVELS},

@@ -126,7 +126,7 @@ class Site:
         """
         settings = self.settings
         records = open_adapter(settings.adapter, settings.folder).read(cutoff)
-        stamp = _stamp(settings, cutoff, records)
+        stamp = _features_of(settings, cutoff, records)
         return KEPT.get(
             ("learners", settings.model_dump_json(), stamp),
             lambda: self._learners(records, cutoff, stamp),
@@ -136,14 +136,13 @@ class Site:
         """Return what the features at a cutoff day depend on, records and code, in short."""
         settings = self.settings
         records = open_adapter(settings.adapter, settings.folder).read(cutoff)
-        return _stamp(settings, cutoff, records)
+        stamp = _features_of(settings, cutoff, records)
+        return hashlib.sha256(stamp.encode()).hexdigest()[:24]
 
     def _learners(self, records: LearningRecords, cutoff: float, stamp: str) -> Learners:
-        name = f"features/{stamp}"
-        stored = self.store.load(name)
-        if stored is None:
-            stored = _build(self.settings, records, cutoff)
-            self.store.save(name, stored)
+        stored = self.store.load_or_make(
+            "features", stamp, lambda: _build(self.settings, records, cutoff)
+        )
         quality = json.loads(str(stored["quality"]))
         learners = Learners(
             matrix=_as_matrix(stored),
@@ -200,18 +199,29 @@ def _simulated_roster(job_json: str) -> dict[str, bytes]:
     return simulated_roster(site.name for site in _simulated(job_json))
 
 
-def _stamp(settings: SiteSettings, cutoff: float, records: LearningRecords) -> str:
-    """Return what the features depend on, in short: change any of it, and they are built anew."""
+def basis(settings: SiteSettings, records: LearningRecords, *more: str) -> str:
+    """Return what all that is made of a site's records depends on, and what `more` it does.
+
+    Parameters
+    ----------
+    settings : SiteSettings
+    records : LearningRecords
+        As the site's adapter reads them; they need not be loaded.
+    more : str
+        Versions and settings of what is made.
+    """
     parts = [
         records.fingerprint,
-        FEATURE_VERSION,
-        _LAYOUT,
         __version__,
         json.dumps(settings.adapter, sort_keys=True, default=str),
         json.dumps(settings.policy.data.columns()),
-        repr(cutoff),
+        *more,
     ]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
+    return "\n".join(parts)
+
+
+def _features_of(settings: SiteSettings, cutoff: float, records: LearningRecords) -> str:
+    return basis(settings, records, FEATURE_VERSION, _LAYOUT, repr(cutoff))
 
 
 def _build(settings: SiteSettings, records: LearningRecords, cutoff: float) -> Arrays:

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping
+import os
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,8 @@ import numpy.typing as npt
 from edufed.private_files import write_private
 
 _HEADER = 65  # 64 hexadecimal digits and a line feed
+#: How many sets of one kind are kept beside each other, and for how long unused.
+MOST_KEPT, KEPT_S = 16, 30 * 86_400.0
 
 
 class StoreError(Exception):
@@ -76,6 +81,51 @@ class Store:
             raise StoreError(f"state file {file} is damaged; delete it and run again")
         with np.load(io.BytesIO(payload), allow_pickle=False) as stored:
             return {key: stored[key] for key in stored.files}
+
+    def load_or_make(
+        self, kind: str, depends_on: str, make: Callable[[], Mapping[str, npt.NDArray[Any]]]
+    ) -> dict[str, npt.NDArray[Any]]:
+        """Return what was worked out before from the same, or work it out and keep it.
+
+        What has not been asked for in thirty days goes, and of one kind all but the sixteen
+        that were asked for last: a site's records change, and its disk shall not fill with what
+        was made of the records of every day.
+
+        Parameters
+        ----------
+        kind : str
+            A folder of its own.
+        depends_on : str
+            Everything that the arrays depend on.
+        make : callable
+            Returns the arrays.
+
+        Raises
+        ------
+        StoreError
+            The file is damaged, or the folder cannot be written to.
+        """
+        name = f"{kind}/{hashlib.sha256(depends_on.encode()).hexdigest()[:24]}"
+        stored = self.load(name)
+        if stored is not None:
+            with suppress(OSError):  # another process of this site may just have removed it
+                os.utime(self._file(name))
+            return stored
+        made = dict(make())
+        self.save(name, made)
+        self._thin(kind)
+        return made
+
+    def _thin(self, kind: str) -> None:
+        used: list[tuple[float, Path]] = []
+        for file in (self.folder / kind).glob("*.npz"):
+            with suppress(FileNotFoundError):
+                used.append((file.stat().st_mtime, file))
+        used.sort(reverse=True)
+        oldest = time.time() - KEPT_S
+        for number, (when, file) in enumerate(used):
+            if number >= MOST_KEPT or when < oldest:
+                file.unlink(missing_ok=True)
 
     def _file(self, name: str) -> Path:
         return self.folder / f"{name}.npz"

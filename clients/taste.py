@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
-from clients.site import Learners, Site
+from clients.site import Learners, Site, basis
 from data_adapters.base import open_adapter
 from data_adapters.governance import clean
-from edufed import __version__
 from edufed.cold_start.columns import standardised, varying, within_course
 from edufed.cold_start.profile import PROFILE_VERSION, read_profile
 from edufed.config import Job, SiteSettings
-from edufed.features import FEATURES, transformed
+from edufed.features import FEATURE_VERSION, FEATURES, transformed
 from edufed.wire import Arrays
 
 FloatArray = npt.NDArray[np.float64]
@@ -63,12 +61,14 @@ class Taste:
 
 def taste(site: Site, job: Job) -> Taste:
     """Return what the site brings, from the cache where nothing has changed."""
-    return _taste(site.settings.model_dump_json(), job.cold_start.cutoff_day)
+    # By job: in a worker that lives for months, the next job is to see what has changed since.
+    return _taste(site.settings.model_dump_json(), job.model_dump_json())
 
 
 @lru_cache(maxsize=4)
-def _taste(site_json: str, cutoff: float) -> Taste:
+def _taste(site_json: str, job_json: str) -> Taste:
     site = Site(SiteSettings.model_validate_json(site_json))
+    cutoff = Job.model_validate_json(job_json).cold_start.cutoff_day
     learners = site.learners(cutoff)
     stored = _profile(site, learners, cutoff)
     kept = [number for number, feature in enumerate(FEATURES) if feature.group in GROUPS]
@@ -82,16 +82,14 @@ def _taste(site_json: str, cutoff: float) -> Taste:
 def _profile(site: Site, learners: Learners, cutoff: float) -> Arrays:
     settings = site.settings
     records = open_adapter(settings.adapter, settings.folder).read(cutoff)
-    parts = [records.fingerprint, PROFILE_VERSION, __version__, settings.model_dump_json()]
-    stamp = hashlib.sha256("\n".join([*parts, repr(cutoff)]).encode()).hexdigest()[:24]
-    name = f"profiles/{stamp}"
-    stored = site.store.load(name)
-    if stored is None:
+
+    def make() -> Arrays:
         cleaned, _ = clean(records, settings.state / "quarantine", settings.policy.data.columns())
         matrix = learners.matrix
         categories, profile = read_profile(
             cleaned, matrix.learner_id.tolist(), matrix.course_id.tolist(), cutoff
         )
-        stored = {"categories": np.array(categories, dtype=str), "profile": profile}
-        site.store.save(name, stored)
-    return stored
+        return {"categories": np.array(categories, dtype=str), "profile": profile}
+
+    stamp = basis(settings, records, PROFILE_VERSION, FEATURE_VERSION, repr(cutoff))
+    return site.store.load_or_make("profiles", stamp, make)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -11,10 +10,9 @@ import numpy as np
 
 from clients.kept import KEPT
 from clients.policy import check_learners, check_quality
-from clients.site import Site
+from clients.site import Site, basis
 from data_adapters.base import open_adapter
 from data_adapters.governance import clean
-from edufed import __version__
 from edufed.config import SiteSettings
 from edufed.fairness.groups import IntArray
 from edufed.fairness.reading import read_memberships
@@ -61,25 +59,15 @@ def read(site: Site, cutoff: float, horizon: float) -> Used:
     """
     settings = site.settings
     records = open_adapter(settings.adapter, settings.folder).read(cutoff + horizon)
-    parts = [
-        records.fingerprint,
-        USAGE_VERSION,
-        __version__,
-        json.dumps(settings.adapter, sort_keys=True, default=str),
-        json.dumps(settings.policy.data.columns()),
-        repr((cutoff, horizon)),
-    ]
-    stamp = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
+    stamp = basis(settings, records, USAGE_VERSION, repr((cutoff, horizon)))
     key = ("usage", settings.model_dump_json(), stamp)
     return KEPT.get(key, lambda: _read(site, records, cutoff, horizon, stamp))
 
 
 def _read(site: Site, records: LearningRecords, cutoff: float, horizon: float, stamp: str) -> Used:
-    name = f"usage/{stamp}"
-    stored = site.store.load(name)
-    if stored is None:
-        stored = _build(site.settings, records, cutoff, horizon)
-        site.store.save(name, stored)
+    stored = site.store.load_or_make(
+        "usage", stamp, lambda: _build(site.settings, records, cutoff, horizon)
+    )
     quality = json.loads(str(stored["quality"]))
     check_quality(site.settings.policy, quality["rows"], quality["rejected"])
     usage = Usage(

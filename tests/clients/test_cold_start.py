@@ -18,6 +18,7 @@ from clients.cold_start_pooled import pooled_cold_start
 from clients.newcomers import newcomers
 from clients.platform import TEST
 from clients.site import Site
+from clients.taste import taste
 from clients.welcome import figures
 from edufed.config import Job, SettingsError, compose_job, simulated_sites
 from edufed.privacy.simulated import simulated_roster
@@ -130,3 +131,20 @@ def test_figures_of_few_learners_are_not_told(ended: Ended) -> None:
 def test_what_does_not_go_together_is_said(settings: tuple[str, ...], words: str) -> None:
     with pytest.raises(SettingsError, match=words):
         compose_job(["task=cold_start", *settings, "out=x"])
+
+
+def test_a_later_job_of_the_same_process_sees_what_was_refreshed(tmp_path: Path) -> None:
+    job = compose_job(
+        [
+            *("task=cold_start", f"data.path={tmp_path / 'province'}", "data.regions=1"),
+            *("+data.adapter.learners=300", f"out={tmp_path / 'out'}"),
+        ]
+    )
+    site = next(Site(s) for s in simulated_sites(job) if s.name == "mooc")
+    before = taste(site, job)
+    (events,) = tmp_path.glob("province/*/mooc/events.parquet")
+    rows = pd.read_parquet(events)
+    rows.iloc[: len(rows) // 2].to_parquet(events)
+    after = taste(site, job.model_copy(update={"id": "the-next-job"}))
+    assert taste(site, job) is before  # a job stays with the rows that it began with
+    assert not np.array_equal(before.values, after.values)

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from clients.store import Store, StoreError
+from clients.store import KEPT_S, MOST_KEPT, Store, StoreError
 
 ARRAYS = {"values": np.arange(6.0).reshape(2, 3), "ids": np.array(["å", "学生"])}
 
@@ -57,3 +58,40 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path, monkeypatch) -
     loaded = store.load("sums")
     assert loaded is not None
     assert loaded["values"].shape == (2, 3)
+
+
+def test_what_was_made_is_kept_and_made_again_from_anything_else(tmp_path: Path) -> None:
+    store, made = Store(tmp_path), []
+
+    def make() -> dict[str, np.ndarray]:
+        made.append(1)
+        return ARRAYS
+
+    for of in ("monday", "monday", "tuesday"):
+        found = store.load_or_make("features", of, make)
+        np.testing.assert_array_equal(found["ids"], ARRAYS["ids"])
+    assert len(made) == 2
+
+
+def test_what_nobody_asks_for_any_more_goes(tmp_path: Path) -> None:
+    store, folder = Store(tmp_path), tmp_path / "features"
+
+    def age(file: Path, seconds: float) -> None:
+        os.utime(file, (time.time() - seconds, time.time() - seconds))
+
+    store.load_or_make("features", "asked for again", lambda: ARRAYS)
+    (first,) = folder.glob("*.npz")
+    for number in range(MOST_KEPT + 3):
+        before = set(folder.glob("*.npz"))
+        store.load_or_make("features", str(number), lambda: ARRAYS)
+        (new,) = set(folder.glob("*.npz")) - before
+        age(new, KEPT_S / 2 - number)
+        age(first, KEPT_S / 2)
+        store.load_or_make("features", "asked for again", lambda: ARRAYS)
+    kept = set(folder.glob("*.npz"))
+    assert first in kept
+    assert len(kept) == MOST_KEPT
+    for file in kept:
+        age(file, KEPT_S + 60)
+    store.load_or_make("features", "new", lambda: ARRAYS)
+    assert len(set(folder.glob("*.npz"))) == 1
