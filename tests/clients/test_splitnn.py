@@ -218,12 +218,16 @@ def test_noise_hides_labels_that_plain_gradients_tell(make_job: Make, tmp_path: 
     job = make_job("strategy.noise_multiplier=8", "scenario.rounds=2")
     finished = run(job, tmp_path / "job")
     together = gather(job, simulated_sites(job))
-    found = attack_split(job, together, 9)
+    # The noise is of the operating system's generator: it moves one attack's score by 0.04, so
+    # that of chance comes near the limit once in a hundred runs. The mean of ten is 6 deviations
+    # away from it, and an attack that scores 0.65 is noticed.
+    found, *more = (attack_split(job, together, 9) for _ in range(10))
     plain = found["label_inference_split_learning"]
     assert min(plain["direction"], plain["clustering"]) > 0.9
     for party in ("digital-library", "live-class"):
-        assert max(found["label_inference"][party].values()) < 0.6
-    assert found["label_inference_half_known"] < 0.65
+        ways = pd.DataFrame([each["label_inference"][party] for each in (found, *more)])
+        assert ways.mean().max() < 0.6
+    assert np.mean([each["label_inference_half_known"] for each in (found, *more)]) < 0.65
     rebuilt = found["feature_reconstruction"]
     assert rebuilt["own_mean"] <= rebuilt["seen_mean"] <= 1
     # The report says it all, in both languages.
