@@ -353,11 +353,12 @@ def test_a_clip_that_follows_a_quantile_moves_and_costs_no_more(
     fixed, moving = (run(job, Path(job.out)) for job in jobs)
     dp = [one.report(1.0).model_dump()["privacy"]["dp"] for one in (fixed, moving)]
     assert dp[0]["epsilon"] == dp[1]["epsilon"]
-    (site, *_) = simulated_sites(jobs[1])
-    kept = Site(site).store.load(f"jobs/{jobs[1].id}/clip")
-    assert kept is not None
-    # Gradients are much shorter than 50: each of 20 steps takes a tenth off the clip.
-    assert kept["clip"] < 25
+    kept = [Site(site).store.load(f"jobs/{jobs[1].id}/clip") for site in simulated_sites(jobs[1])]
+    # Gradients are much shorter than 50: each of 20 steps takes a tenth off the clip, more or less
+    # by the noise in its count. One site's clip stays above 25 once in 3,000 runs; the mean of the
+    # logarithms of four is 8 deviations away from that.
+    assert np.exp(np.mean([np.log(each["clip"]) for each in kept if each is not None])) < 25
+    assert None not in kept
     assert any(
         not np.allclose(weight, moving.outcome.weights[name])
         for name, weight in fixed.outcome.weights.items()
