@@ -131,7 +131,9 @@ def test_a_run_repeats_with_its_source_and_differs_without():
 
     repeat = [weights(RandomSource.repeatable(5)) for _ in range(2)]
     assert np.array_equal(*repeat)
-    assert not np.isclose(weights(None), weights(None)).any()
+    # Of two runs a weight may come close to the same by chance, but hardly of three.
+    apart = np.ptp([weights(None) for _ in range(3)], axis=0)
+    assert (apart > 1e-5 * np.abs(repeat[0])).all()
 
 
 def test_penalties_pull_weights_but_read_no_record():
