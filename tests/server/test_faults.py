@@ -220,7 +220,7 @@ def test_a_job_does_not_wait_for_ever(province: Path, tmp_path: Path) -> None:
     with pytest.raises(JobError, match=r"1 of 4 sites answered and scenario\.min_sites is 2"):
         run(compose(province, "scenario.wait_s=0.1", "privacy=none"), tmp_path, grid)
     del grid.contexts[2], grid.contexts[3]
-    with pytest.raises(JobError, match="2 sites connected within 0 s and secure aggregation"):
+    with pytest.raises(JobError, match=r"2 sites connected within \d+ s and secure aggregation"):
         run(compose(province, "scenario.wait_s=0.1"), tmp_path, grid)
 
 
