@@ -1,12 +1,50 @@
-"""The page's template (Jinja2). A Python file, because a Flower App Bundle carries no .html."""
+"""The page's templates (Jinja2). A Python file, because a Flower App Bundle carries no .html."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jinja2 import DictLoader, Environment, StrictUndefined
+
+from server.report.pieces import Section, Summary
+from server.report.words import Words
+
+_TAGS = {"en": "en", "zh": "zh-Hans"}
+
+
+def fill_in(
+    template: str, words: Words, summary: Summary, sections: list[Section], **more: Any
+) -> str:
+    """Return a page: of `PAGE`, or of another template that includes the same parts.
+
+    Parameters
+    ----------
+    template : str
+    words : Words
+        The page's own, and its language.
+    summary : Summary
+    sections : list of Section
+    **more
+        What else the template names.
+    """
+    environment = Environment(
+        loader=DictLoader({"meta": _META, "header": _HEADER, "sections": _SECTIONS}),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.from_string(template).render(
+        tag=_TAGS[words.language], words=words, summary=summary, sections=sections, **more
+    )
+
 
 PAGE = """\
 <!doctype html>
 <html lang="{{ tag }}">
 <head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
+{% include "meta" %}
 <meta http-equiv="Content-Security-Policy"
  content="default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'">
 <title>{{ summary.title }}</title>
@@ -15,6 +53,28 @@ PAGE = """\
 </style>
 </head>
 <body>
+{% include "header" %}
+<nav aria-label="{{ words("contents") }}">
+{% for section in sections %}
+<a href="#{{ section.name }}">{{ section.title }}</a>
+{% endfor %}
+</nav>
+<main>
+{% include "sections" %}
+</main>
+<footer>{{ words("footer") }}</footer>
+</body>
+</html>
+"""
+
+_META = """\
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+"""
+
+#: The top, alike on every page.
+_HEADER = """\
 <header>
 <p class="brand">{{ words("brand") }}</p>
 <h1>{{ summary.title }}</h1>
@@ -39,21 +99,10 @@ PAGE = """\
 </ul>
 {% endif %}
 </header>
-<nav aria-label="{{ words("contents") }}">
-{% for section in sections %}
-<a href="#{{ section.name }}">{{ section.title }}</a>
-{% endfor %}
-</nav>
-<main>
-{% include "sections" %}
-</main>
-<footer>{{ words("footer") }}</footer>
-</body>
-</html>
 """
 
 #: The sections, drawn alike on every page.
-SECTIONS = """\
+_SECTIONS = """\
 {% for section in sections %}
 <section id="{{ section.name }}">
 <h2>{{ section.title }}</h2>

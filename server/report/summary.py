@@ -19,7 +19,7 @@ def summary(report: Report, language: Language) -> Summary:
     if own is not None:
         title, lead, figures = own(report, Words(language, str(report.job.task)))
         lead.append((words("head.privacy"), _privacy(report, words)))
-        return Summary(title, _facts(report, words), lead, figures, _notices(report, words))
+        return Summary(title, _facts(report, words), lead, figures, notices_of(report, words))
     sites = compare.took_part(report)
     task = words.name("task", report.job.task or words("a_model"))
     trained = report.metrics.federated is not None
@@ -32,7 +32,7 @@ def summary(report: Report, language: Language) -> Summary:
         title = words("scored", task=task, n=count(scored))
         lead = [(words("head.about"), words("scored_lead"))]
     return Summary(
-        title, _facts(report, words), lead, _figures(report, words), _notices(report, words)
+        title, _facts(report, words), lead, _figures(report, words), notices_of(report, words)
     )
 
 
@@ -148,7 +148,8 @@ def _figures(report: Report, words: Words) -> list[KeyFigure]:
     return figures
 
 
-def _notices(report: Report, words: Words) -> list[str]:
+def notices_of(report: Report, words: Words) -> list[str]:
+    """Warnings, and how many sites refused or were left out."""
     refused = {refusal.site for refusal in report.refusals}
     excluded = {exclusion.site for exclusion in report.exclusions}
     notices = list(report.warnings)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, cast
 
 from server.report.contract import Report
 from server.report.figures import count, percent, score, signed
-from server.report.pieces import KeyFigure
+from server.report.pieces import KeyFigure, Summary
 from server.report.sections.quality_map import name_of
+from server.report.summary import notices_of
 from server.report.words import Language, Words
 
 #: What the sentences are about, where it is told: what matters most to whoever reads them.
@@ -16,19 +16,8 @@ _FIRST = ("pass_rate", "score", "completion", "participation")
 _AT_PARITY = 0.03
 
 
-@dataclass(frozen=True)
-class Headline:
-    """Title, facts, the province's figures, and sentences with a word before each."""
-
-    title: str
-    facts: str
-    figures: list[KeyFigure]
-    lead: list[tuple[str, str]]
-    notices: list[str]
-
-
-def headline(report: Report, language: Language) -> Headline:
-    """What a reader with half a minute takes away."""
+def headline(report: Report, language: Language) -> Summary:
+    """The province's figures, and what a reader with half a minute takes away."""
     words, common = Words(language, "quality_map"), Words(language, "summary")
     told = cast(dict[str, Any], report.more["quality_map"])
     root = told["units"][0]
@@ -41,21 +30,17 @@ def headline(report: Report, language: Language) -> Headline:
         sites=count(len(report.sites)),
         regions=count(regions),
     )
-    refused, excluded = len(report.refusals), len({e.site for e in report.exclusions})
-    notices = [*report.warnings]
-    notices += [common("refused", n=count(refused))] if refused else []
-    notices += [common("excluded", n=count(excluded))] if excluded else []
-    return Headline(
+    return Summary(
         title or words("h1.one"),
         facts + (f" · {common('id', id=report.job.id)}" if report.job.id else ""),
-        _figures(told, words),
         [
             *_apart(told, words),
             (words("lead.group"), _groups(root, words)),
             (words("lead.change"), _changes(told, words)),
             (words("lead.private"), _private(report, told, words)),
         ],
-        notices,
+        _figures(told, words),
+        notices_of(report, common),
     )
 
 

@@ -8,7 +8,6 @@ import json
 import math
 from typing import Any, cast
 
-from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup
 
 from server.report.contract import Report
@@ -17,31 +16,23 @@ from server.report.map_page.places import at_sites
 from server.report.map_page.script import SCRIPT
 from server.report.map_page.styles import STYLES
 from server.report.map_page.template import TEMPLATE
-from server.report.page import SECTIONS
+from server.report.page import fill_in
 from server.report.sections import sections
 from server.report.stylesheet import STYLESHEET
 from server.report.words import Language, Words, load
 
-_TAGS = {"en": "en", "zh": "zh-Hans"}
 #: Sections that say nothing of a map: it has no model.
 _NOT_HERE = {"caveats", "metrics", "sites", "privacy", "rounds", "calibration", "caseload"}
 
 
 def render(report: Report, language: Language = "en") -> str:
     """The page for one quality map; see `server.report.html.render`."""
-    environment = Environment(
-        loader=DictLoader({"sections": SECTIONS}),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
-    return environment.from_string(TEMPLATE).render(
-        tag=_TAGS[language],
-        words=Words(language, "quality_map"),
-        head=headline(report, language),
-        sections=[part for part in sections(report, language) if part.name not in _NOT_HERE],
+    return fill_in(
+        TEMPLATE,
+        Words(language, "quality_map"),
+        headline(report, language),
+        [part for part in sections(report, language) if part.name not in _NOT_HERE],
         stylesheet=STYLESHEET + STYLES,
         script=Markup(SCRIPT),
         script_hash=digest,

@@ -4,39 +4,16 @@ TEMPLATE = """\
 <!doctype html>
 <html lang="{{ tag }}">
 <head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
+{% include "meta" %}
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline';
  script-src 'sha256-{{ script_hash }}'; base-uri 'none'; form-action 'none'">
-<title>{{ head.title }}</title>
+<title>{{ summary.title }}</title>
 <style>
 {{ stylesheet|safe }}
 </style>
 </head>
 <body>
-<header>
-<p class="brand">{{ words("brand") }}</p>
-<h1>{{ head.title }}</h1>
-<p class="facts">{{ head.facts }}</p>
-<dl class="keys">
-{% for key in head.figures %}
-<div><dt>{{ key.label }}</dt><dd><b>{{ key.value }}</b><span>{{ key.note }}</span></dd></div>
-{% endfor %}
-</dl>
-<dl class="lead">
-{% for term, text in head.lead %}
-<dt>{{ term }}</dt><dd>{{ text }}</dd>
-{% endfor %}
-</dl>
-{% if head.notices %}
-<ul class="notice">
-{% for notice in head.notices %}
-<li>{{ notice }}</li>
-{% endfor %}
-</ul>
-{% endif %}
-</header>
+{% include "header" %}
 <nav aria-label="{{ words("contents") }}">
 <a href="#map">{{ words("map") }}</a>
 {% for section in sections %}
