@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clients import horizontal
+from clients.answer import Answer
 from clients.education import education_of
 from clients.evidence import write_evidence
 from clients.publish import publish as keep_model
@@ -31,7 +32,6 @@ from edufed.metrics import score_summary
 from edufed.share import Share
 from edufed.wire import Arrays
 
-Answer = tuple[dict[str, Any], Arrays]
 Mask = npt.NDArray[np.bool_]
 
 

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clients.alignment import Mail, align_step, part_of
+from clients.answer import Answer
 from clients.newcomers import Newcomers, newcomers
 from clients.parties import Parties, Parts
 from clients.platform import TEST, TRAIN, identifiers, identify
@@ -32,8 +33,6 @@ from edufed.config.job import Job
 from edufed.privacy.psi import Alignment
 from edufed.records import DataError
 from edufed.wire import Arrays, prefixed
-
-Answer = tuple[dict[str, Any], Arrays]
 
 
 def hello(site: Site, job: Job, _meta: Mapping[str, Any], _arrays: Arrays) -> Answer:

@@ -6,8 +6,11 @@ for that is in its state folder, since another process may answer the next messa
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from clients.answer import Answer
 from clients.site import Site
 from edufed.config.job import Job
 from edufed.config.privacy import HeSettings
@@ -49,12 +52,12 @@ def encrypt(site: Site, job: Job, share: Share, arrays: Arrays) -> Arrays:
     return {ENCRYPTED: as_array(message)}
 
 
-def open_sum(site: Site, job: Job, arrays: Arrays) -> Arrays:
+def open_sum(site: Site, job: Job, _meta: Mapping[str, Any], arrays: Arrays) -> Answer:
     """Decrypt the round's sum, and say what it is in whole numbers, or their digest."""
     member = _member(site, job)
     message = member.open(arrays[REQUEST].tobytes())
     _keep(site, job, member)
-    return {OPENED: as_array(message)}
+    return {}, {OPENED: as_array(message)}
 
 
 def _plan(site: Site, job: Job) -> SecAggPlan:

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clients import fairness
+from clients.answer import Answer
 from clients.design import Design, FloatArray, build_design, statistics
 from clients.kept import KEPT
 from clients.site import Site
@@ -39,8 +40,6 @@ from edufed.share import Share
 from edufed.tasks.early_warning import days_since_visit
 from edufed.updates import clip_update
 from edufed.wire import SUM, WEIGHT, Arrays, unprefixed
-
-Answer = tuple[dict[str, Any], Arrays]
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from clients.answer import Answer
 from clients.bootstrap import bootstrap_seed
 from clients.horizontal import UnpreparedError
 from clients.hours import night_at
@@ -40,8 +41,6 @@ from edufed.portrait.traits import positions, trait_counts, trait_ranks
 from edufed.ranking import poisson_weights
 from edufed.share import Share
 from edufed.wire import SUM, WEIGHT, Arrays, WireError, unprefixed
-
-Answer = tuple[dict[str, Any], Arrays]
 
 
 def hello(site: Site, job: Job, meta: Mapping[str, Any], _arrays: Arrays) -> Answer:

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from clients.answer import Answer
 from clients.policy import check_learners, check_quality
 from clients.site import Site, basis
 from clients.store import Store
@@ -31,8 +32,6 @@ from edufed.quality.measures import NAMES
 from edufed.quality.rows import Rows, read_rows
 from edufed.share import Share
 from edufed.wire import Arrays
-
-Answer = tuple[dict[str, Any], Arrays]
 
 
 def hello(site: Site, job: Job, meta: Mapping[str, Any], _arrays: Arrays) -> Answer:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from clients.answer import Answer
 from clients.bootstrap import bootstrap_seed
 from clients.horizontal import UnpreparedError
 from clients.kept import KEPT
@@ -44,7 +45,6 @@ from edufed.recommend.usage import Interactions, Usage, interactions
 from edufed.share import Share
 from edufed.wire import SUM, WEIGHT, Arrays, WireError, unprefixed
 
-Answer = tuple[dict[str, Any], Arrays]
 Mask = npt.NDArray[np.bool_]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
-from clients.answer import Handler
+from clients.answer import Answer, Handler
 from clients.site import Site
 from edufed.config import Job, SettingsError
 from edufed.wire import Arrays
@@ -75,13 +75,20 @@ VERTICAL = {
 def by_task(modules: Mapping[str, str], name: str) -> Handler:
     """Return a handler that calls function `name` of the module for the job."""
 
-    def handler(
-        site: Site, job: Job, meta: dict[str, Any], arrays: Arrays
-    ) -> tuple[dict[str, Any], Arrays]:
+    def handler(site: Site, job: Job, meta: dict[str, Any], arrays: Arrays) -> Answer:
         service = job.service
         if service not in modules:
             raise SettingsError(f"task={service} has no {name}; choose one of {', '.join(modules)}")
-        answer: Handler = getattr(import_module(modules[service]), name)
-        return answer(site, job, meta, arrays)
+        return in_room(modules[service], name)(site, job, meta, arrays)
+
+    return handler
+
+
+def in_room(module: str, name: str) -> Handler:
+    """Return a handler that calls a module's function, and imports it with the first question."""
+
+    def handler(site: Site, job: Job, meta: dict[str, Any], arrays: Arrays) -> Answer:
+        called: Handler = getattr(import_module(module), name)
+        return called(site, job, meta, arrays)
 
     return handler

@@ -8,9 +8,12 @@ sums: `clients/encrypted_summation.py`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from clients import encrypted_summation
+from clients.answer import Answer
 from clients.site import Site
 from edufed.config.job import Job
 from edufed.config.privacy import HeSettings, SecureSums
@@ -46,14 +49,14 @@ def advert(site: Site, job: Job, resumed: bool) -> Arrays:
     return {ADVERT: as_array(message)}
 
 
-def deposit(site: Site, job: Job, arrays: Arrays) -> Arrays:
+def deposit(site: Site, job: Job, _meta: Mapping[str, Any], arrays: Arrays) -> Answer:
     """Check everybody's keys against the roster, and deposit sealed shares of this site's."""
     if isinstance(job.privacy, HeSettings):
-        return encrypted_summation.share_key(site, job, arrays)
+        return {}, encrypted_summation.share_key(site, job, arrays)
     member = _member(site, job)
     message = member.share(arrays[REQUEST].tobytes())
     _keep(site, job, member)
-    return {DEPOSIT: as_array(message)}
+    return {}, {DEPOSIT: as_array(message)}
 
 
 def contribute(site: Site, job: Job, share: Share, arrays: Arrays) -> Arrays:
@@ -68,12 +71,12 @@ def contribute(site: Site, job: Job, share: Share, arrays: Arrays) -> Arrays:
     return {MASKED: as_array(message)}
 
 
-def unmask(site: Site, job: Job, arrays: Arrays) -> Arrays:
+def unmask(site: Site, job: Job, _meta: Mapping[str, Any], arrays: Arrays) -> Answer:
     """Open one share for each site: of its self mask, or, where it dropped, of its pair key."""
     member = _member(site, job)
     message = member.unmask(arrays[REQUEST].tobytes())
     _keep(site, job, member)
-    return {OPENED: as_array(message)}
+    return {}, {OPENED: as_array(message)}
 
 
 def _member(site: Site, job: Job) -> SecAggSite:

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
+from clients.answer import Answer
 from clients.canonical import Domain, domain
 from clients.site import Site
 from clients.summation import advert, contribute
@@ -44,7 +45,6 @@ from edufed.transfer.target import Fitted, fit_target, predicted
 from edufed.transfer.zero_label import empty_summary, risk_by_rank
 from edufed.wire import SUM, WEIGHT, Arrays, unprefixed
 
-Answer = tuple[dict[str, Any], Arrays]
 Array = npt.NDArray[np.float64]
 Results = dict[str, Any]
 

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
+from clients.answer import Answer
 from clients.canonical import domain
 from clients.site import Site
 from clients.summation import contribute
@@ -32,7 +33,6 @@ from edufed.transfer.neural import EncodedModel, Pull
 from edufed.transfer.prior import losses
 from edufed.wire import SUM, WEIGHT, Arrays, unprefixed
 
-Answer = tuple[dict[str, Any], Arrays]
 Array = npt.NDArray[np.float64]
 #: Share of a site's labelled learners on whom the gate judges; no model is trained on them.
 HELD = 0.25

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clients.alignment import Mail, align_step, later_step, part_of
+from clients.answer import Answer
 from clients.block import Block, save_block
 from clients.calibration import fit_calibration
 from clients.parties import Parties, Parts
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from clients.splitnn_feature import SplitFeatureSide
     from clients.splitnn_label import SplitLabelSide
 
-Answer = tuple[dict[str, Any], Arrays]
 Array = npt.NDArray[np.float64]
 #: A party's side by whatever strategy: the same letters to and fro, and what is in them differs.
 AnyLabelSide: TypeAlias = "LabelSide | SplitLabelSide"

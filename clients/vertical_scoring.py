@@ -18,6 +18,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from clients.alignment import Mail, align_step, later_step
+from clients.answer import Answer
 from clients.block import Block, load_block
 from clients.calibration import Calibration
 from clients.contribution import contribution, logits, width
@@ -35,7 +36,6 @@ from edufed.privacy.psi import Alignment
 from edufed.vertical.sums import add_up, masked
 from edufed.wire import Arrays
 
-Answer = tuple[dict[str, Any], Arrays]
 Array = npt.NDArray[np.float64]
 
 _SCORES = "scores"
