@@ -16,7 +16,6 @@ All that EduFed's sites use of Flower 1.41 beyond its public interface stands in
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import importlib
 import json
@@ -26,7 +25,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import httpx
@@ -65,9 +63,11 @@ from flwr.supercore.runtime import RuntimeHttpClient
 from flwr.supercore.task_identity import TaskIdentity
 from flwr.supernode.runtime.run_clientapp import push_message
 
+from clients.approval import bundle_refusal
 from clients.audit import AuditError, AuditLog
-from edufed.bundle import BundleError, bundle_code, installed_code
-from edufed.private_files import read_private, write_private
+from clients.claim import Claim, WorkerSettings
+from edufed.bundle import installed_code
+from edufed.private_files import read_private
 
 log = logging.getLogger("edufed.worker")
 
@@ -79,73 +79,6 @@ _FETCH_S = 600.0
 #: The SuperNode gives a task up 60 s after its last sign of life.
 _HEARTBEAT_S = 15.0
 _ACQUIRE = "/flwr.proto.Runtime/AcquireTask"
-
-
-@dataclass(frozen=True)
-class WorkerSettings:
-    """What `edufed client` tells its worker, as JSON on the command line; no secrets.
-
-    Attributes
-    ----------
-    address : str
-        The SuperNode's Runtime API.
-    folder : str
-        Holds ``runtime.pem`` and ``superexec.secret``, made anew at each start of the site.
-    audit : str
-        The site's audit log.
-    approved : list of str
-        Hashes of code that bundles may stand for, beside the installed one's.
-    once : bool
-        End after one message.
-    """
-
-    address: str
-    folder: str
-    audit: str
-    approved: list[str]
-    once: bool
-
-    def argument(self) -> str:
-        """Return the settings as one command-line argument."""
-        return json.dumps(asdict(self))
-
-
-@dataclass(frozen=True)
-class Claim:
-    """The message that a worker is answering.
-
-    `message` is its envelope without content, serialised; `deadline` is the time (seconds since
-    the epoch) after which the coordinator no longer waits. Both are None until it was fetched.
-    """
-
-    token: str
-    message: bytes | None = None
-    deadline: float | None = None
-
-    def save(self, folder: Path) -> None:
-        """Note the claim in the site's run folder."""
-        envelope = base64.b64encode(self.message).decode() if self.message is not None else None
-        content = {"token": self.token, "message": envelope, "deadline": self.deadline}
-        write_private(folder / "claim.json", json.dumps(content).encode())
-
-    @staticmethod
-    def load(folder: Path) -> Claim | None:
-        """Return the claim noted in a run folder, if any."""
-        try:
-            content = json.loads((folder / "claim.json").read_bytes())
-        except FileNotFoundError:
-            return None
-        envelope = content["message"]
-        return Claim(
-            content["token"],
-            base64.b64decode(envelope) if envelope is not None else None,
-            content["deadline"],
-        )
-
-    @staticmethod
-    def drop(folder: Path) -> None:
-        """Forget the claim: it was answered."""
-        (folder / "claim.json").unlink(missing_ok=True)
 
 
 class _TaskToken:
@@ -257,21 +190,6 @@ def _answer_task(
         client.PushTaskOutput(output)
     took = time.monotonic() - started
     log.info("answered %s of run %d in %.2f s", message.metadata.message_type, context.run_id, took)
-
-
-def bundle_refusal(bundle: bytes, approved: list[str]) -> str | None:
-    """Say why a bundle is refused, or None where it stands for code that the site approves."""
-    own = installed_code()
-    try:
-        code = bundle_code(bundle)
-    except BundleError as error:
-        return f"bundle refused: {error}"
-    if code == own or code.hash in approved:
-        return None
-    return (
-        f"bundle refused: {code.hash} (EduFed {code.version}) is not approved by this site,"
-        f" which runs {own.hash[:19]}... (EduFed {own.version})"
-    )
 
 
 def _call(app: ClientApp, message: Message, context: Context) -> Message:

@@ -11,6 +11,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from clients.audit import FILE_NAME
+from clients.claim import Claim, WorkerSettings
 from edufed.certificates import make_loopback_certificate
 from edufed.cli.arguments import keywords
 from edufed.cli.processes import Child, Log, Supervisor
@@ -57,7 +59,7 @@ class _Site:
             private_folder(folder)
         make_loopback_certificate(self.run_folder)
         write_private(self.run_folder / "superexec.secret", secrets.token_bytes(32))
-        (self.run_folder / "claim.json").unlink(missing_ok=True)
+        Claim.drop(self.run_folder)
         self.port = _free_port()
         self.supervisor = Supervisor(self.log)
         environment = flower_environment(site.state)
@@ -76,8 +78,6 @@ class _Site:
 
     @property
     def audit(self) -> Path:
-        from clients.audit import FILE_NAME
-
         return self.site.state / FILE_NAME
 
     def run(self) -> None:
@@ -114,8 +114,6 @@ class _Site:
         ]
 
     def _worker_command(self) -> list[str]:
-        from clients.worker import WorkerSettings
-
         settings = WorkerSettings(
             address=self.address,
             folder=str(self.run_folder),
@@ -132,16 +130,12 @@ class _Site:
 
     def _supernode_ended(self, _status: int) -> None:
         """End the worker too: what it was to answer died with the SuperNode."""
-        from clients.worker import Claim
-
         self.supervisor.stop_child(self.worker)
         Claim.drop(self.run_folder)
         self.port = _free_port()
 
     def _watch_deadline(self) -> None:
         """End a worker that is still busy when the coordinator no longer waits."""
-        from clients.worker import Claim
-
         claim = Claim.load(self.run_folder)
         if claim is None or claim.deadline is None or time.time() < claim.deadline:
             return

@@ -29,15 +29,10 @@ from flwr.supernode.main import create_app
 from flwr.supernode.nodestate import NodeState, NodeStateFactory
 from flwr.supernode.start_client_internal import _insert_message
 
+from clients.approval import bundle_refusal
 from clients.audit import AuditLog
-from clients.worker import (
-    Claim,
-    WorkerSettings,
-    answer_for_dead,
-    bundle_refusal,
-    release_node,
-    serve,
-)
+from clients.claim import Claim, WorkerSettings
+from clients.worker import answer_for_dead, release_node, serve
 from edufed.bundle import BundleError, Code, bundle_code, installed_code, pyproject
 from edufed.certificates import make_loopback_certificate
 from edufed.cli import keys

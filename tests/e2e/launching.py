@@ -140,7 +140,7 @@ def install_toy(folder: Path, client_app: str = CLIENT_APP, server_app: str = SE
     for package in ("clients", "server"):
         (folder / package).mkdir()
         (folder / package / "__init__.py").write_text("")
-    for name in ("worker.py", "supernode.py", "audit.py"):
+    for name in ("worker.py", "supernode.py", "audit.py", "approval.py", "claim.py"):
         shutil.copy(ROOT / "clients" / name, folder / "clients" / name)
     (folder / "clients" / "app.py").write_text(client_app)
     (folder / "server" / "app.py").write_text(server_app)
