@@ -26,10 +26,11 @@ from result import save, show
 
 from clients.certify import Scored, score
 from clients.site import Site
+from edufed.arrays import prefixed
 from edufed.certify.conformal import FAIL, PASS, bounds, count
 from edufed.config import Job, simulated_sites
 from edufed.published import load_published
-from edufed.wire import WEIGHT, prefixed
+from edufed.wire import WEIGHT
 
 DRAWS, QUARTER, POINTS = 20, 0.25, 0.02
 Mask = npt.NDArray[np.bool_]

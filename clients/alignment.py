@@ -9,14 +9,14 @@ from typing import Any
 
 from clients.parties import ALIGN_STEPS, Parties, Parts, read_letters, write_letters
 from clients.site import Site
-from clients.steps import POST, StepError, as_array, take_step
+from clients.steps import POST, StepError, take_step
+from edufed.arrays import Arrays, as_array, prefixed, unprefixed
 from edufed.config.job import Job
 from edufed.privacy.channels import ChannelError
 from edufed.privacy.post import PostError, bundle
 from edufed.privacy.products import ProductError
 from edufed.privacy.psi import Alignment, PsiError
 from edufed.vertical.sums import SumError
-from edufed.wire import Arrays, prefixed, unprefixed
 
 Mail = Mapping[str, Parts]
 #: Parties, alignment and the letters that came with the last step -> what to keep, what to say in

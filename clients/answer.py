@@ -21,6 +21,7 @@ from clients.policy import PolicyRefusalError, UnsuitableDataError, enforce
 from clients.site import Site, open_site, real_site
 from clients.steps import StepError
 from clients.store import StoreError
+from edufed.arrays import Arrays
 from edufed.config import Job, SettingsError
 from edufed.config.compose import check_job
 from edufed.config.privacy import PrivateLearners
@@ -28,7 +29,7 @@ from edufed.privacy.ledger import BudgetError, LedgerError
 from edufed.privacy.secagg import RangeError, SecAggError
 from edufed.private_files import IdentityError
 from edufed.records import DataError
-from edufed.wire import Arrays, WireError, pack, size, unpack
+from edufed.wire import WireError, pack, size, unpack
 
 log = logging.getLogger("edufed.site")
 

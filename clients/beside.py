@@ -17,12 +17,12 @@ from clients.horizontal import local_only
 from clients.pooled import pooled_scores
 from clients.site import Site
 from clients.training import predict_risk
+from edufed.arrays import Arrays
 from edufed.config import Job, SiteSettings, without_privacy
 from edufed.features import design_names
 from edufed.metrics import score_summary
 from edufed.models import build_model, set_weights
 from edufed.tasks.early_warning import days_since_visit
-from edufed.wire import Arrays
 
 Summaries = dict[str, npt.NDArray[np.float64]]
 

@@ -10,11 +10,11 @@ import numpy as np
 from clients.calibration import Calibration
 from clients.platform import Columns
 from clients.site import Site
+from edufed.arrays import Arrays
 from edufed.config.compose import check_job
 from edufed.config.job import Job
 from edufed.features import FEATURE_VERSION
 from edufed.records import DataError
-from edufed.wire import Arrays
 
 
 @dataclass(frozen=True)

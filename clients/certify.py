@@ -24,13 +24,13 @@ from clients.site import Site
 from clients.split import fold_of
 from clients.summation import contribute
 from clients.training import predict_logit
+from edufed.arrays import Arrays
 from edufed.certify.calibration import Calibration, calibration_of
 from edufed.certify.conformal import BINS, bins_of, count, tally, unstack
 from edufed.certify.probability import merged
 from edufed.config.job import Job
 from edufed.metrics import score_summary
 from edufed.share import Share
-from edufed.wire import Arrays
 
 Mask = npt.NDArray[np.bool_]
 

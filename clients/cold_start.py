@@ -29,10 +29,10 @@ from clients.vertical import ANSWER, BEGIN, AnyLabelSide, Sides, training_step
 from clients.vertical_feature import FeatureSide
 from clients.vertical_label import LabelSide
 from clients.welcome import figures, welcome_lists
+from edufed.arrays import Arrays, prefixed
 from edufed.config.job import Job
 from edufed.privacy.psi import Alignment
 from edufed.records import DataError
-from edufed.wire import Arrays, prefixed
 
 
 def hello(site: Site, job: Job, _meta: Mapping[str, Any], _arrays: Arrays) -> Answer:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clients.split import Split, split
+from edufed.arrays import Arrays
 from edufed.config.job import Job
 from edufed.config.privacy import PrivateLearners
 from edufed.features import (
@@ -20,7 +21,6 @@ from edufed.features import (
     transformed,
 )
 from edufed.privacy.dp.statistics import private_design
-from edufed.wire import Arrays
 
 FloatArray = npt.NDArray[np.float32]
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from clients.answer import Answer
 from clients.site import Site
+from edufed.arrays import Arrays, as_array
 from edufed.config.job import Job
 from edufed.config.privacy import HeSettings
 from edufed.privacy.he import HeSite
@@ -19,7 +20,6 @@ from edufed.privacy.he.ckks import check_installed
 from edufed.privacy.secagg import SecAggPlan
 from edufed.private_files import read_private, write_private
 from edufed.share import Share, to_vector
-from edufed.wire import Arrays, as_array
 
 #: Names under which the messages travel.
 REQUEST, KEY, ENCRYPTED, OPENED = "request", "key", "encrypted", "opened"

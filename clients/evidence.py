@@ -7,8 +7,6 @@ sent. A badge is made of both, after rules and by a person: `edufed badge issue`
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ import pandas as pd
 
 from clients.education import education_of
 from clients.site import Site
+from edufed.arrays import Arrays, digest, unprefixed
 from edufed.certify.calibration import Calibration
 from edufed.certify.conformal import KINDS, covered, interval, tally
 from edufed.certify.probability import merged
@@ -27,7 +26,7 @@ from edufed.config.job import Job
 from edufed.features import FeatureMatrix
 from edufed.private_files import write_private
 from edufed.published import Description
-from edufed.wire import WEIGHT, Arrays, unprefixed
+from edufed.wire import WEIGHT
 
 COLUMNS = (
     *("learner_id", "course_id", "probability", "low", "high", "set"),
@@ -89,7 +88,7 @@ def write_evidence(
         education=education_of(site),
         description=Description.model_validate(meta["description"]),
         certified=meta["certified"],
-        weights=_digest(unprefixed(WEIGHT, arrays)),
+        weights=digest(unprefixed(WEIGHT, arrays)).hex(),
         data=site.version(job.certify.cutoff_day),
         subgroups=_subgroups(matrix, kinds, fold >= 0, job.certify.min_cohort),
         language=job.language,
@@ -148,13 +147,3 @@ def _subgroups(
             low, high = interval(right, n)
             found.append({"group": name, "n": n, "coverage": right / n, "low": low, "high": high})
     return found
-
-
-def _digest(weights: Arrays) -> str:
-    """Return the SHA-256 of a model's weights, the same wherever it is computed."""
-    digest = hashlib.sha256()
-    for name in sorted(weights):
-        array = np.ascontiguousarray(weights[name])
-        digest.update(json.dumps([name, str(array.dtype), array.shape]).encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from edufed.arrays import Arrays
 from edufed.fairness.groups import COLUMNS, IntArray, memberships
 from edufed.fairness.summaries import group_counts, group_summaries
 from edufed.features import FeatureMatrix
-from edufed.wire import Arrays
 
 Mask = npt.NDArray[np.bool_]
 

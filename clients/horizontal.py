@@ -30,6 +30,7 @@ from clients.training import (
     train_locally,
     train_to_convergence,
 )
+from edufed.arrays import Arrays, unprefixed
 from edufed.config.job import Job
 from edufed.config.strategy import FedPerSettings, FedProxSettings
 from edufed.features import FeatureMatrix
@@ -39,7 +40,7 @@ from edufed.narrow import narrowed, widened
 from edufed.share import Share
 from edufed.tasks.early_warning import days_since_visit
 from edufed.updates import clip_update
-from edufed.wire import SUM, WEIGHT, Arrays, unprefixed
+from edufed.wire import SUM, WEIGHT
 
 
 @dataclass(frozen=True)

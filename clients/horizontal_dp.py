@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from clients.horizontal import Answer, UnpreparedError, model_from, prepared
+from clients.answer import Answer
+from clients.horizontal import UnpreparedError, model_from, prepared
 from clients.publish import publish as keep
 from clients.site import Site
 from clients.spending import (
@@ -29,6 +30,7 @@ from clients.spending import (
 from clients.split import split
 from clients.summation import advert, contribute
 from clients.training import TrainingError, predict_risk
+from edufed.arrays import Arrays, unprefixed
 from edufed.config import Job, SettingsError
 from edufed.config.privacy import DpSettings
 from edufed.config.strategy import DpFedAvgSettings
@@ -41,7 +43,7 @@ from edufed.privacy.dp.sums import Float64Array
 from edufed.private_job import GRID, courses_of, kind_of, local_steps, privacy_of
 from edufed.share import Share
 from edufed.updates import clip_update
-from edufed.wire import WEIGHT, Arrays, unprefixed
+from edufed.wire import WEIGHT
 
 if TYPE_CHECKING:
     from edufed.privacy.dp.training import AdaptiveClip

@@ -16,6 +16,7 @@ from clients.site import Site, basis
 from clients.split import learn_and_test
 from data_adapters.base import open_adapter
 from data_adapters.governance import clean
+from edufed.arrays import Arrays, prefixed, unprefixed
 from edufed.cold_start.arrivals import ARRIVALS_VERSION, Arrivals, Uses, read_arrivals
 from edufed.cold_start.categories import Resources
 from edufed.cold_start.columns import standardised, varying, within_course
@@ -23,7 +24,6 @@ from edufed.cold_start.evaluation import categories_used, category_shares
 from edufed.config import Job, SiteSettings
 from edufed.records import DataError
 from edufed.vertical import probability
-from edufed.wire import Arrays, prefixed, unprefixed
 
 FloatArray = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]

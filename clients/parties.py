@@ -13,13 +13,13 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from clients.site import Site
-from clients.steps import StepError, as_array
+from clients.steps import StepError
+from edufed.arrays import Arrays, as_array
 from edufed.config.job import Job
 from edufed.privacy.channels import Channels
 from edufed.privacy.keys import derive
 from edufed.privacy.post import Letters, bundle, unbundle
 from edufed.privacy.psi import Alignment, PsiPlan, PsiSite
-from edufed.wire import Arrays
 
 #: Messages of an alignment; at the third the label party has the rows' order, at the fourth all.
 ALIGN_STEPS = 4

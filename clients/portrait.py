@@ -25,6 +25,7 @@ from clients.kept import KEPT
 from clients.site import Site
 from clients.split import learn_and_test
 from clients.summation import advert, contribute
+from edufed.arrays import Arrays, unprefixed
 from edufed.config.job import Job
 from edufed.config.portrait import NIGHT_SHARE, PortraitSettings
 from edufed.features.matrix import FeatureMatrix
@@ -40,7 +41,7 @@ from edufed.portrait.starts import moments
 from edufed.portrait.traits import positions, trait_counts, trait_ranks
 from edufed.ranking import poisson_weights
 from edufed.share import Share
-from edufed.wire import SUM, WEIGHT, Arrays, WireError, unprefixed
+from edufed.wire import SUM, WEIGHT, WireError
 
 
 def hello(site: Site, job: Job, meta: Mapping[str, Any], _arrays: Arrays) -> Answer:

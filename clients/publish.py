@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from clients.answer import Answer
 from clients.calibration import Calibration, fit_calibration
-from clients.horizontal import Answer, model_from, own_layers, prepared
+from clients.horizontal import model_from, own_layers, prepared
 from clients.site import Site
 from clients.training import predict_logit
+from edufed.arrays import Arrays, unprefixed
 from edufed.config.job import Job
 from edufed.published import Description, PublishedModel, save_published
-from edufed.wire import SUM, WEIGHT, Arrays, unprefixed
+from edufed.wire import SUM, WEIGHT
 
 
 def publish(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> Answer:

@@ -23,6 +23,7 @@ from clients.store import Store
 from clients.summation import advert, contribute
 from data_adapters.base import open_adapter
 from data_adapters.governance import clean
+from edufed.arrays import Arrays
 from edufed.config.job import Job
 from edufed.config.site import SiteSettings
 from edufed.config.task import QualityMapSettings
@@ -31,7 +32,6 @@ from edufed.quality.frame import GROUPS, LEVELS, Frame
 from edufed.quality.measures import NAMES
 from edufed.quality.rows import Rows, read_rows
 from edufed.share import Share
-from edufed.wire import Arrays
 
 
 def hello(site: Site, job: Job, meta: Mapping[str, Any], _arrays: Arrays) -> Answer:

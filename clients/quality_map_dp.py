@@ -12,16 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from clients.quality_map import Answer, read
+from clients.answer import Answer
+from clients.quality_map import read
 from clients.site import Site
 from clients.spending import answer_once, close, noisy, reserve, reserved
 from clients.summation import advert, contribute
+from edufed.arrays import Arrays
 from edufed.config import SettingsError
 from edufed.config.job import Job
 from edufed.privacy.dp.sums import release
 from edufed.quality.private import WIDTH, exact_cells
 from edufed.share import Share
-from edufed.wire import Arrays
 
 
 def hello(site: Site, job: Job, meta: Mapping[str, Any], _arrays: Arrays) -> Answer:

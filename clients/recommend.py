@@ -26,6 +26,7 @@ from clients.site import Site
 from clients.split import learn_and_test
 from clients.summation import advert, contribute
 from clients.usage import Used, read
+from edufed.arrays import Arrays, unprefixed
 from edufed.config.job import Job
 from edufed.config.task import RecommendSettings
 from edufed.fairness.groups import IntArray
@@ -43,7 +44,7 @@ from edufed.recommend.published import Recommender, RecommenderDescription, save
 from edufed.recommend.ranker import Likelihood, likelihood
 from edufed.recommend.usage import Interactions, Usage, interactions
 from edufed.share import Share
-from edufed.wire import SUM, WEIGHT, Arrays, WireError, unprefixed
+from edufed.wire import SUM, WEIGHT, WireError
 
 Mask = npt.NDArray[np.bool_]
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from clients.horizontal import Answer
+from clients.answer import Answer
 from clients.recommend import agreed_at, counts_file, keep_counts, used_at
 from clients.recommend import publish as keep
 from clients.site import Site
@@ -21,6 +21,7 @@ from clients.spending import answer_once, close, noisy, reserve, reserved
 from clients.split import learn_and_test
 from clients.summation import advert, contribute
 from data_adapters.base import open_adapter
+from edufed.arrays import Arrays, unprefixed
 from edufed.config.job import Job
 from edufed.recommend.agreed import catalogue_of
 from edufed.recommend.items import Items
@@ -29,7 +30,7 @@ from edufed.recommend.private import bounded_counts, capped, catalogues, evaluat
 from edufed.recommend.usage import interactions
 from edufed.records import DataError
 from edufed.share import Share
-from edufed.wire import SUM, Arrays, unprefixed
+from edufed.wire import SUM
 
 
 def hello(site: Site, job: Job, meta: Mapping[str, Any], _arrays: Arrays) -> Answer:

@@ -8,8 +8,8 @@ from typing import Any
 
 from clients.answer import Answer, Handler
 from clients.site import Site
+from edufed.arrays import Arrays
 from edufed.config import Job, SettingsError
-from edufed.wire import Arrays
 
 #: `Job.service` -> module with a function `hello`.
 HELLO = {

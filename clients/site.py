@@ -19,6 +19,7 @@ from clients.store import Store
 from data_adapters.base import open_adapter
 from data_adapters.governance import clean
 from edufed import __version__
+from edufed.arrays import Arrays
 from edufed.config import Job, SettingsError, SiteSettings, load_site, simulated_sites
 from edufed.deployment import NodeSettings, load_site_node
 from edufed.features import FEATURE_VERSION, FeatureMatrix, build
@@ -27,7 +28,6 @@ from edufed.features.own import own_columns
 from edufed.identity import SIGNING_KEY, load_signing_key
 from edufed.privacy.simulated import simulated_identity, simulated_roster
 from edufed.records import LearningRecords
-from edufed.wire import Arrays
 
 #: Of what is cached beside features; changes with it.
 _LAYOUT = "3"

@@ -7,8 +7,6 @@ Its share of a sum it gives once: two sums that hold it could be subtracted.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +17,7 @@ import numpy as np
 from clients.policy import PolicyRefusalError
 from clients.site import Site
 from clients.summation import secure_plan
+from edufed.arrays import Arrays, digest
 from edufed.config import SettingsError
 from edufed.config.federation import SimulationSettings
 from edufed.config.job import Job
@@ -36,7 +35,6 @@ from edufed.private_job import (
     with_noise,
 )
 from edufed.share import Share, from_arrays, to_arrays
-from edufed.wire import Arrays
 
 #: The ledger in a site's state folder.
 LEDGER = "ledger.jsonl"
@@ -139,7 +137,7 @@ def answer_once(
     LedgerError
         The ledger cannot be used, or the job is closed.
     """
-    asked, name = _digest(question), _step_file(job, step)
+    asked, name = digest(question), _step_file(job, step)
     kept = site.store.load(name)
     if kept is not None:
         if kind_of(job) == "sum" or kept["question"].tobytes() != asked:
@@ -197,12 +195,3 @@ def _step_file(job: Job, step: str) -> str:
 
 def _plan_file(job: Job) -> str:
     return f"jobs/{job.id}/private-plan"
-
-
-def _digest(question: Arrays) -> bytes:
-    digest = hashlib.sha256()
-    for name in sorted(question):
-        array = np.ascontiguousarray(question[name])
-        digest.update(json.dumps([name, str(array.dtype), array.shape]).encode())
-        digest.update(array.tobytes())
-    return digest.digest()

@@ -18,12 +18,12 @@ import numpy.typing as npt
 
 from clients.parties import Parties
 from clients.splitnn_label import batch_of, plan_of, rows_of
-from clients.steps import StepError, as_array
+from clients.steps import StepError
 from clients.vertical_feature import check_round, check_summed
+from edufed.arrays import Arrays, as_array, prefixed, unprefixed
 from edufed.config.job import Job
 from edufed.vertical.neural import FeatureNetwork
 from edufed.vertical.sums import masked
-from edufed.wire import Arrays, prefixed, unprefixed
 
 Array = npt.NDArray[np.float64]
 

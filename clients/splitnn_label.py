@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from clients.parties import Parties
 from clients.platform import TRAIN, VALID
+from edufed.arrays import Arrays, prefixed, unprefixed
 from edufed.config.job import Job
 from edufed.config.model import MlpSettings
 from edufed.config.strategy import SplitNNSettings
@@ -28,7 +29,6 @@ from edufed.privacy.dp.randomness import RandomSource
 from edufed.vertical.neural import LabelNetwork, Plan, Rows, batch, protected
 from edufed.vertical.neural_together import best_of, train_split
 from edufed.vertical.sums import add_up
-from edufed.wire import Arrays, prefixed, unprefixed
 
 Array = npt.NDArray[np.float64]
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from clients.site import Site
+from edufed.arrays import Arrays, as_array, prefixed, unprefixed
 from edufed.config.job import Job
-from edufed.wire import Arrays, prefixed, unprefixed
 
 #: Name under which letters travel, a bundle of `edufed.privacy.post`.
 POST = "post"
@@ -27,11 +27,6 @@ _STATE, _NUMBER, _DIGEST, _SAID = "state/", "number", "digest", "said"
 
 class StepError(Exception):
     """A message that does not follow on the last one, or cannot be used; one line."""
-
-
-def as_array(content: bytes) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
-    """Bytes as messages and state files carry them."""
-    return np.frombuffer(content, np.uint8)
 
 
 def take_step(

@@ -15,12 +15,12 @@ from typing import Any
 from clients import encrypted_summation
 from clients.answer import Answer
 from clients.site import Site
+from edufed.arrays import Arrays, as_array
 from edufed.config.job import Job
 from edufed.config.privacy import HeSettings, SecureSums
 from edufed.privacy.secagg import SecAggPlan, SecAggSite
 from edufed.private_files import read_private, write_private
 from edufed.share import Share, to_arrays, to_vector
-from edufed.wire import Arrays, as_array
 
 #: Names under which secure aggregation's own messages travel.
 ADVERT, REQUEST, DEPOSIT, MASKED, OPENED = "advert", "request", "deposit", "masked", "opened"

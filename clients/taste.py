@@ -11,11 +11,11 @@ import numpy.typing as npt
 from clients.site import Learners, Site, basis
 from data_adapters.base import open_adapter
 from data_adapters.governance import clean
+from edufed.arrays import Arrays
 from edufed.cold_start.columns import standardised, varying, within_course
 from edufed.cold_start.profile import PROFILE_VERSION, read_profile
 from edufed.config import Job, SiteSettings
 from edufed.features import FEATURE_VERSION, FEATURES, transformed
-from edufed.wire import Arrays
 
 FloatArray = npt.NDArray[np.float64]
 #: Features that stand beside the profile; how much a learner does, the profile says itself.

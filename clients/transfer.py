@@ -25,6 +25,7 @@ from clients.canonical import Domain, domain
 from clients.site import Site
 from clients.summation import advert, contribute
 from clients.transfer_scores import keep
+from edufed.arrays import Arrays, unprefixed
 from edufed.config.job import Job
 from edufed.config.scenario import TransferSettings
 from edufed.features.canonical import canonical_design
@@ -43,7 +44,7 @@ from edufed.transfer.newton import curvature
 from edufed.transfer.prior import scores
 from edufed.transfer.target import Fitted, fit_target, predicted
 from edufed.transfer.zero_label import empty_summary, risk_by_rank
-from edufed.wire import SUM, WEIGHT, Arrays, unprefixed
+from edufed.wire import SUM, WEIGHT
 
 Array = npt.NDArray[np.float64]
 Results = dict[str, Any]

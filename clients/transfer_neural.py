@@ -21,6 +21,7 @@ from clients.canonical import domain
 from clients.site import Site
 from clients.summation import contribute
 from clients.transfer import hello as hello
+from edufed.arrays import Arrays, unprefixed
 from edufed.config.job import Job
 from edufed.config.model import MlpSettings
 from edufed.config.strategy import FedMDSettings, FedProtoSettings, NeuralTransfer
@@ -31,7 +32,7 @@ from edufed.transfer.gate import judge
 from edufed.transfer.imputer import Imputer, PairMoments
 from edufed.transfer.neural import EncodedModel, Pull
 from edufed.transfer.prior import losses
-from edufed.wire import SUM, WEIGHT, Arrays, unprefixed
+from edufed.wire import SUM, WEIGHT
 
 Array = npt.NDArray[np.float64]
 #: Share of a site's labelled learners on whom the gate judges; no model is trained on them.

@@ -16,6 +16,7 @@ from clients.canonical import Read, read_domain
 from clients.predict import REASONS, Predictions, listed
 from clients.reasons import reason_texts, related_features, top_features
 from clients.site import Site
+from edufed.arrays import Arrays
 from edufed.config.job import Job
 from edufed.features import FEATURE_VERSION, FEATURES
 from edufed.features.canonical import SAME, canonical_design
@@ -24,7 +25,6 @@ from edufed.records import CANONICAL, DataError
 from edufed.transfer.prior import scores
 from edufed.transfer.target import Fitted, Standard
 from edufed.transfer.zero_label import risk_by_rank
-from edufed.wire import Arrays
 
 Array = npt.NDArray[np.float64]
 

@@ -13,12 +13,12 @@ from clients.policy import check_learners, check_quality
 from clients.site import Site, basis
 from data_adapters.base import open_adapter
 from data_adapters.governance import clean
+from edufed.arrays import Arrays
 from edufed.config import SiteSettings
 from edufed.fairness.groups import IntArray
 from edufed.fairness.reading import read_memberships
 from edufed.recommend.usage import USAGE_VERSION, Usage, read_usage
 from edufed.records import LearningRecords
-from edufed.wire import Arrays
 
 
 @dataclass(frozen=True)

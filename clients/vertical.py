@@ -31,13 +31,13 @@ from clients.steps import forget_steps
 from clients.vertical_feature import FeatureSide
 from clients.vertical_label import LabelSide
 from clients.vertical_products import DEALER, is_dealt
+from edufed.arrays import Arrays, prefixed, unprefixed
 from edufed.config.job import Job
 from edufed.config.site import SiteSettings
 from edufed.config.strategy import SplitNNSettings
 from edufed.metrics import calibration_curve, caseload_curve, metrics_from_summary, score_summary
 from edufed.privacy.psi import Alignment
 from edufed.vertical import probability
-from edufed.wire import Arrays, prefixed, unprefixed
 
 if TYPE_CHECKING:
     from clients.splitnn_feature import SplitFeatureSide

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from clients.parties import Parties, Parts
 from clients.platform import TRAIN, scale_for
-from clients.steps import StepError, as_array
+from clients.steps import StepError
 from clients.vertical_products import (
     DealtFeatureSide,
     FeatureProduct,
@@ -28,11 +28,11 @@ from clients.vertical_products import (
     dealt_part,
     is_dealt,
 )
+from edufed.arrays import Arrays, as_array, prefixed, unprefixed
 from edufed.config.job import Job
 from edufed.vertical import FeatureBlock
 from edufed.vertical.blocks import Factor, bound_hessian
 from edufed.vertical.sums import masked
-from edufed.wire import Arrays, prefixed, unprefixed
 
 Array = npt.NDArray[np.float64]
 

@@ -29,11 +29,11 @@ from clients.vertical_products import (
     dealt_part,
     is_dealt,
 )
+from edufed.arrays import Arrays, prefixed, unprefixed
 from edufed.config.job import Job
 from edufed.privacy.products import Shape
 from edufed.vertical import LabelBlock
 from edufed.vertical.sums import add_up
-from edufed.wire import Arrays, prefixed, unprefixed
 
 Array = npt.NDArray[np.float64]
 

@@ -17,7 +17,8 @@ import numpy.typing as npt
 
 from clients.parties import Parts
 from clients.platform import scale_for
-from clients.steps import StepError, as_array
+from clients.steps import StepError
+from edufed.arrays import Arrays, as_array, unprefixed
 from edufed.config.job import Job
 from edufed.config.strategy import ExactSettings
 from edufed.privacy.products import (
@@ -28,7 +29,6 @@ from edufed.privacy.products import (
     Shape,
 )
 from edufed.privacy.products.prepared import gradient
-from edufed.wire import Arrays, unprefixed
 
 Array = npt.NDArray[np.float64]
 

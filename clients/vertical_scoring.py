@@ -29,12 +29,12 @@ from clients.predict import write_predictions
 from clients.site import Learners, Site
 from clients.steps import StepError, forget_steps
 from edufed.acting.issue import Issue
+from edufed.arrays import Arrays
 from edufed.config.job import Job
 from edufed.config.scenario import VerticalSettings
 from edufed.features import FeatureMatrix
 from edufed.privacy.psi import Alignment
 from edufed.vertical.sums import add_up, masked
-from edufed.wire import Arrays
 
 Array = npt.NDArray[np.float64]
 

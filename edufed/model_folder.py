@@ -22,12 +22,12 @@ from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from edufed.arrays import Arrays
 from edufed.config.errors import one_line
 from edufed.records import DataError
 
 JSON, TENSORS = "model.json", "model.safetensors"
 
-Arrays = dict[str, npt.NDArray[Any]]
 Manifest = TypeVar("Manifest", bound=BaseModel)
 
 
@@ -123,20 +123,6 @@ def read_tensors(folder: Path, sha256: str) -> Arrays:
         return dict(load(content))
     except (SafetensorError, ValueError) as error:
         raise DataError(f"{file}: not a safetensors file ({error})") from None
-
-
-def above(prefix: str, arrays: Mapping[str, npt.NDArray[Any]]) -> Arrays:
-    """Return `arrays` with `prefix` before each name."""
-    return {prefix + name: array for name, array in arrays.items()}
-
-
-def below(prefix: str, arrays: Mapping[str, npt.NDArray[Any]]) -> Arrays:
-    """Return those of `arrays` whose name starts with `prefix`, without it."""
-    return {
-        name.removeprefix(prefix): array
-        for name, array in arrays.items()
-        if name.startswith(prefix)
-    }
 
 
 def _read(file: Path) -> bytes:

@@ -14,20 +14,19 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
+from edufed.arrays import Arrays, prefixed, unprefixed
 from edufed.config.errors import Settings
 from edufed.config.model import ModelSettings
 from edufed.model_card import write_cards
-from edufed.model_folder import TENSORS, above, below, read_manifest, read_tensors, write_model
+from edufed.model_folder import TENSORS, read_manifest, read_tensors, write_model
 from edufed.models import RiskModel, Weights, build_model, set_weights
 from edufed.narrow import narrowed, widened
 from edufed.records import DataError
 
 _WEIGHTS, _ARRAYS = "weights/", "arrays/"
 
-Arrays = dict[str, npt.NDArray[Any]]
 Count = Annotated[int, Field(ge=0)]
 
 
@@ -136,8 +135,8 @@ def save_published(model: PublishedModel, folder: Path) -> None:
     write_model(
         folder,
         {**description, "texts": texts},
-        above(_WEIGHTS, model.weights)
-        | above(_ARRAYS, {name: narrowed(array) for name, array in numbers.items()}),
+        prefixed(_WEIGHTS, model.weights)
+        | prefixed(_ARRAYS, {name: narrowed(array) for name, array in numbers.items()}),
         lambda new: write_cards(new, description),
     )
 
@@ -152,13 +151,13 @@ def load_published(folder: Path) -> PublishedModel:
     """
     manifest = read_manifest(folder, _Manifest)
     tensors = read_tensors(folder, manifest.sha256)
-    weights = below(_WEIGHTS, tensors)
+    weights = unprefixed(_WEIGHTS, tensors)
     if not all(np.isfinite(array).all() for array in weights.values()):
         raise DataError(f"{folder / TENSORS}: a weight is NaN or infinite; train the model again")
     return PublishedModel(
         description=Description(**manifest.model_dump(exclude={"texts", "sha256"})),
         weights=weights,
-        arrays={name: widened(array) for name, array in below(_ARRAYS, tensors).items()}
+        arrays={name: widened(array) for name, array in unprefixed(_ARRAYS, tensors).items()}
         | {name: np.array(texts, dtype=np.str_) for name, texts in manifest.texts.items()},
     )
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from edufed.arrays import Arrays, prefixed, unprefixed
 from edufed.privacy.arrays import Layout
-from edufed.wire import Arrays, prefixed, unprefixed
 
 MEAN, ADD = "mean/", "add/"
 _WEIGHT = "weight"

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from edufed.wire import Arrays
+from edufed.arrays import Arrays
 
 
 def update_norm(model: Arrays, incoming: Arrays) -> float:

@@ -19,7 +19,7 @@ from flwr.app import ConfigRecord, RecordDict
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-Arrays = dict[str, npt.NDArray[Any]]
+from edufed.arrays import Arrays
 
 #: Name of the record in a message, and of what it holds; `SQUEEZED` says which arrays are
 #: compressed, with the dtype and shape that they have when they are not.
@@ -36,25 +36,6 @@ WEIGHT, SUM = "weight/", "sum/"
 
 class WireError(Exception):
     """A message does not hold what its type promises."""
-
-
-def prefixed(prefix: str, arrays: Mapping[str, npt.NDArray[Any]]) -> Arrays:
-    """Return `arrays` with `prefix` before each name."""
-    return {prefix + name: array for name, array in arrays.items()}
-
-
-def unprefixed(prefix: str, arrays: Mapping[str, npt.NDArray[Any]]) -> Arrays:
-    """Return those of `arrays` whose name starts with `prefix`, without it."""
-    return {
-        name.removeprefix(prefix): array
-        for name, array in arrays.items()
-        if name.startswith(prefix)
-    }
-
-
-def as_array(message: bytes) -> npt.NDArray[np.uint8]:
-    """Return a protocol's message as an array, as it travels among others."""
-    return np.frombuffer(message, dtype=np.uint8)
 
 
 def pack(

@@ -9,6 +9,7 @@ import numpy as np
 from flwr.app import Array, ArrayRecord, Message, MetricRecord, RecordDict
 from flwr.serverapp.strategy import FedAdam, FedAvg, FedMedian, FedProx, FedTrimmedAvg, Krum
 
+from edufed.arrays import Arrays, prefixed, unprefixed
 from edufed.config.strategy import (
     FedAdamSettings,
     FedMedianSettings,
@@ -18,7 +19,6 @@ from edufed.config.strategy import (
     LocalTraining,
 )
 from edufed.updates import update_norm
-from edufed.wire import Arrays, prefixed, unprefixed
 
 WEIGHT = "num-examples"
 

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from edufed.arrays import Arrays
 from edufed.private_files import write_private
-from edufed.wire import Arrays
 from server.federation import JobError
 
 _HEADER = 65  # 64 hexadecimal digits and a line feed

@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from edufed.arrays import Arrays, as_array
 from edufed.privacy.he import HeSum, error, fraction_for
 from edufed.privacy.he.ckks import check_installed
 from edufed.privacy.secagg import SecAggError, SecAggPlan
 from edufed.share import Share, combined_from_vector, layout
-from edufed.wire import Arrays, as_array
 from server.checkpoint import Checkpoint
 from server.exchange import Exchange, Reply
 from server.federation import Federation, JobError

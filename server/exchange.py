@@ -11,7 +11,8 @@ from flwr.app import Error, Message, RecordDict
 from flwr.common.constant import ErrorCode
 from flwr.serverapp import Grid
 
-from edufed.wire import Arrays, WireError, size, unpack
+from edufed.arrays import Arrays
+from edufed.wire import WireError, size, unpack
 
 #: Seconds between two looks for replies. `Grid.send_and_receive` sleeps 3 s when deployed.
 POLL_S = 0.05

@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 from flwr.serverapp import Grid
 from pydantic import BaseModel
 
+from edufed.arrays import Arrays
 from edufed.config import Job
-from edufed.wire import Arrays, pack
+from edufed.wire import pack
 from server.answers import Hello, fault
 from server.exchange import Exchange, Reply, exchange
 from server.progress import Progress, Step

@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 
+from edufed.arrays import Arrays
 from edufed.privacy.post import PostError, bundle, unbundle
-from edufed.wire import Arrays
 from server.exchange import Reply
 
 #: Name under which a message carries letters.

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, cast
 
 import edufed
+from edufed.arrays import Arrays, prefixed
 from edufed.features.catalogue import FEATURE_VERSION
 from edufed.portrait.published import (
     PortraitDescription,
@@ -14,7 +15,7 @@ from edufed.portrait.published import (
     SiteShare,
     save_portraits,
 )
-from edufed.wire import SUM, WEIGHT, Arrays, prefixed
+from edufed.wire import SUM, WEIGHT
 from server.federation import Federation
 from server.report.contract import Report
 from server.services import Save

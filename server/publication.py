@@ -9,11 +9,12 @@ import numpy as np
 from pydantic import JsonValue
 
 import edufed
+from edufed.arrays import prefixed
 from edufed.config.strategy import FedPerSettings
 from edufed.features import FEATURE_VERSION, FEATURES, design_names
 from edufed.models import build_model, personal_names
 from edufed.published import Description, PublishedModel, SiteScore, save_published
-from edufed.wire import SUM, WEIGHT, prefixed
+from edufed.wire import SUM, WEIGHT
 from server.answers import PrivatelyPublished, fault
 from server.federation import Federation
 from server.report.contract import Report

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, cast
 
 import edufed
+from edufed.arrays import Arrays, prefixed
 from edufed.config.task import RecommendSettings
 from edufed.recommend.features import FEATURES
 from edufed.recommend.models import Trained
@@ -16,7 +17,7 @@ from edufed.recommend.published import (
     SiteShare,
     save_recommender,
 )
-from edufed.wire import SUM, WEIGHT, Arrays, prefixed
+from edufed.wire import SUM, WEIGHT
 from server.answers import PrivatelyPublished, fault
 from server.exchange import Reply
 from server.federation import Federation

@@ -13,12 +13,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from edufed.arrays import Arrays, as_array
 from edufed.config import Job
 from edufed.config.privacy import HeSettings, SecureSums
 from edufed.config.strategy import Averaging
 from edufed.privacy.secagg import SecAggError, SecAggPlan, SecAggSum
 from edufed.share import Share, combined_from_vector, from_arrays, layout
-from edufed.wire import Arrays, as_array
 from server.aggregation import beyond
 from server.checkpoint import Checkpoint
 from server.exchange import Exchange, Reply

@@ -14,6 +14,7 @@ import pytest
 from clients import horizontal
 from clients.publish import publish
 from clients.site import Site
+from edufed.arrays import Arrays, prefixed
 from edufed.config import compose_job, simulated_sites
 from edufed.features import FEATURES, design_names
 from edufed.features.cohort import BINS
@@ -21,7 +22,7 @@ from edufed.metrics import BINS as RISK_BINS
 from edufed.models import build_model, get_weights
 from edufed.published import Description
 from edufed.share import from_arrays
-from edufed.wire import SUM, WEIGHT, Arrays, prefixed
+from edufed.wire import SUM, WEIGHT
 
 PAGES = ("threat-model.md", "threat-model.zh-CN.md")
 ASKED = re.compile(r'^@app\.(query|train|evaluate)\("(\w+)"\)$', re.MULTILINE)

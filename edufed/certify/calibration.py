@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from edufed.arrays import Arrays
 from edufed.certify.conformal import FAIL, PASS, Bounds, bounds, stack, unstack
 from edufed.certify.probability import table
-from edufed.wire import Arrays
 
 Counts = npt.NDArray[np.integer]
 Ints = npt.NDArray[np.int64]

@@ -21,6 +21,7 @@ from clients.training import predict_logit
 from clients.transfer_scores import score
 from clients.usage import read as read_usage
 from edufed.acting.issue import Issue
+from edufed.arrays import Arrays
 from edufed.cli.arguments import keywords, language_of
 from edufed.config import load_site
 from edufed.features import FeatureMatrix
@@ -28,7 +29,6 @@ from edufed.model_folder import task_of
 from edufed.portrait.published import load_portraits
 from edufed.published import PublishedModel, load_published, restore_model
 from edufed.recommend.published import load_recommender
-from edufed.wire import Arrays
 
 
 def command(arguments: Sequence[str]) -> None:

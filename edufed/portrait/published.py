@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from edufed.arrays import Arrays, prefixed, unprefixed
 from edufed.config.errors import Settings
 from edufed.config.portrait import PortraitSettings
 from edufed.features.catalogue import FEATURE_VERSION
@@ -25,9 +26,6 @@ from edufed.model_card import write_cards
 from edufed.model_folder import (
     JSON,
     TENSORS,
-    Arrays,
-    above,
-    below,
     read_manifest,
     read_tensors,
     write_model,
@@ -128,7 +126,7 @@ def save_portraits(model: Portraits, folder: Path) -> None:
     write_model(
         folder,
         {**description, "cohorts": model.cohorts},
-        {"counts": model.counts, **above(_FIT, model.fit)},
+        {"counts": model.counts, **prefixed(_FIT, model.fit)},
         lambda new: write_cards(new, description, "portrait"),
     )
 
@@ -154,7 +152,7 @@ def load_portraits(folder: Path) -> Portraits:
         PortraitDescription(**{name: getattr(manifest, name) for name in fields}),
         manifest.cohorts,
         tensors.get("counts", np.zeros(0, np.int64)),
-        below(_FIT, tensors),
+        unprefixed(_FIT, tensors),
     )
     settings = manifest.settings
     shape = (len(manifest.cohorts), len(settings.ranked), BINS)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from edufed.arrays import Arrays
 from edufed.quality import exact
 from edufed.quality.frame import Frame, columns_of
 from edufed.quality.measures import COUNT, ENTROPY, MEASURES, SQUARES, SUM, SUMS, cell_sums
 from edufed.quality.rows import Rows
-from edufed.wire import Arrays
 
 Float64Array = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from edufed.arrays import Arrays
 from edufed.recommend.usage import Interactions
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
-Arrays = dict[str, npt.NDArray[Any]]
 
 #: Days back from the cutoff within which a resource was used, or first used.
 USED_DAYS = (2, 4, 7, 14)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from edufed.arrays import Arrays
 from edufed.ranking import judge, shown, top
 from edufed.recommend.models import Scores
 from edufed.recommend.usage import Interactions
 
-Arrays = dict[str, npt.NDArray[Any]]
 #: Length of the lists that are judged.
 K = 10
 

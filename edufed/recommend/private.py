@@ -13,7 +13,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +27,6 @@ from edufed.recommend.usage import Interactions
 from edufed.records import LearningRecords
 
 Float64Array = npt.NDArray[np.float64]
-Arrays = dict[str, npt.NDArray[Any]]
 
 #: Models that noisy counts suffice for, and the two windows that are counted beside the Gram.
 MODELS = ("ease", "cosine", "begun_7", "used_14", "used_all")

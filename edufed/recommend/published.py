@@ -16,15 +16,13 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
+from edufed.arrays import Arrays, prefixed, unprefixed
 from edufed.config.errors import Settings
 from edufed.config.task import RecommendSettings
 from edufed.model_card import write_cards
 from edufed.model_folder import (
     JSON,
     TENSORS,
-    Arrays,
-    above,
-    below,
     read_manifest,
     read_tensors,
     write_model,
@@ -121,7 +119,7 @@ def save_recommender(model: Recommender, folder: Path) -> None:
         {
             "ranker": model.trained.weights,
             "vectors": model.trained.vectors,
-            **above(_COUNTS, counts),
+            **prefixed(_COUNTS, counts),
         },
         lambda new: write_cards(new, description, "recommender"),
     )
@@ -154,7 +152,7 @@ def load_recommender(folder: Path) -> Recommender:
     return Recommender(
         RecommenderDescription(**{name: getattr(manifest, name) for name in fields}),
         Trained(tensors["ranker"], tensors["vectors"]),
-        from_message(said, below(_COUNTS, tensors)),
+        from_message(said, unprefixed(_COUNTS, tensors)),
     )
 
 

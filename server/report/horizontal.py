@@ -8,9 +8,9 @@ from typing import Any, Protocol, cast
 import numpy as np
 import numpy.typing as npt
 
+from edufed.arrays import Arrays
 from edufed.config import Job
 from edufed.metrics import Metrics, calibration_curve, caseload_curve, metrics_from_summary
-from edufed.wire import Arrays
 from server.federation import Federation
 from server.report.contract import Report
 from server.report.parts import (

@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edufed.arrays import Arrays, prefixed
 from edufed.certify.calibration import Calibration, calibration_of
 from edufed.certify.conformal import BINS
 from edufed.metrics import BINS as METRIC_BINS
 from edufed.share import Share
-from edufed.wire import WEIGHT, Arrays, prefixed
+from edufed.wire import WEIGHT
 from server.answers import Certified, fault
 from server.checkpoint import Checkpoint
 from server.federation import Federation

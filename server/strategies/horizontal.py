@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edufed.arrays import Arrays, prefixed, unprefixed
 from edufed.config import Job
 from edufed.config.strategy import FedPerSettings
 from edufed.fairness.groups import GROUPS
@@ -29,7 +30,7 @@ from edufed.metrics import metrics_from_summary
 from edufed.models import build_model, get_weights, personal_names
 from edufed.privacy.dp.budget import JobBudget
 from edufed.share import Share
-from edufed.wire import SUM, WEIGHT, Arrays, prefixed, unprefixed
+from edufed.wire import SUM, WEIGHT
 from server.aggregation import aggregate, build_strategy, memory, recall
 from server.answers import Evaluation, fault
 from server.checkpoint import Checkpoint

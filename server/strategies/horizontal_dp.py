@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from edufed.arrays import Arrays, prefixed, unprefixed
 from edufed.config.strategy import DpSgdSettings
 from edufed.features import FEATURES, design_names
 from edufed.models import build_model, get_weights
@@ -28,7 +29,7 @@ from edufed.private_job import (
     with_noise,
 )
 from edufed.share import Share
-from edufed.wire import SUM, WEIGHT, Arrays, prefixed, unprefixed
+from edufed.wire import SUM, WEIGHT
 from server.answers import PrivateHello
 from server.checkpoint import Checkpoint
 from server.clock import Clock

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, Field
 
+from edufed.arrays import Arrays, prefixed
 from edufed.features.cohort import BINS
 from edufed.portrait.choice import Candidate, choose
 from edufed.portrait.evidence import KNOWN, POSITIVE, candidate, evidence_like
@@ -25,7 +26,7 @@ from edufed.portrait.search import Search
 from edufed.portrait.separation import rates
 from edufed.portrait.starts import moments_like
 from edufed.share import Share
-from edufed.wire import SUM, WEIGHT, Arrays, prefixed
+from edufed.wire import SUM, WEIGHT
 from server.answers import fault
 from server.checkpoint import Checkpoint
 from server.clock import Clock

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edufed.arrays import Arrays
 from edufed.config.task import QualityMapSettings
 from edufed.quality import travel
 from edufed.quality.frame import LEVELS, UNKNOWN, Frame
 from edufed.quality.measures import MEASURES, SUMS
 from edufed.quality.told import Told, by_counts, by_sums, folding
 from edufed.share import Share
-from edufed.wire import Arrays
 from server.answers import MapHello
 from server.checkpoint import Checkpoint
 from server.clock import Clock

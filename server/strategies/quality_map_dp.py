@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel
 
+from edufed.arrays import Arrays
 from edufed.privacy.dp.budget import JobBudget
 from edufed.private_job import kind_of, noise_of, planned
 from edufed.quality.noisy import Noisy, estimates
 from edufed.quality.private import COLUMNS, WIDTH
 from edufed.share import Share
-from edufed.wire import Arrays
 from server.checkpoint import Checkpoint
 from server.clock import Clock
 from server.exchange import Exchange

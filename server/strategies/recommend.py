@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, Field
 
+from edufed.arrays import Arrays, prefixed
 from edufed.config import Job
 from edufed.config.task import RecommendSettings
 from edufed.fairness.groups import GROUPS
@@ -31,7 +32,7 @@ from edufed.recommend.ranker import Likelihood, Newton
 from edufed.recommend.usage import Catalogue
 from edufed.records import RESOURCE_KINDS
 from edufed.share import Share
-from edufed.wire import SUM, WEIGHT, Arrays, prefixed
+from edufed.wire import SUM, WEIGHT
 from server.answers import fault
 from server.checkpoint import Checkpoint
 from server.clock import Clock

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel
 
+from edufed.arrays import Arrays, prefixed
 from edufed.privacy.dp.budget import JobBudget
 from edufed.private_job import kind_of, noise_of, planned
 from edufed.recommend.agreed import Course, describe
@@ -22,7 +23,7 @@ from edufed.recommend.private import MODELS, Judged, counts_of, judged, list_wei
 from edufed.recommend.usage import Catalogue
 from edufed.records import RESOURCE_KINDS
 from edufed.share import Share
-from edufed.wire import SUM, Arrays, prefixed
+from edufed.wire import SUM
 from server.checkpoint import Checkpoint
 from server.clock import Clock
 from server.exchange import Exchange

@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edufed.arrays import Arrays, prefixed
 from edufed.config import Job
 from edufed.features.canonical import canonical_columns, columns_of
 from edufed.records import CANONICAL
 from edufed.share import Share
 from edufed.transfer.newton import Curvature, step
 from edufed.transfer.zero_label import empty_summary
-from edufed.wire import SUM, WEIGHT, Arrays, prefixed
+from edufed.wire import SUM, WEIGHT
 from server.answers import TransferEvaluation, fault
 from server.checkpoint import Checkpoint
 from server.clock import Clock

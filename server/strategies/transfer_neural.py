@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from edufed.arrays import Arrays, prefixed
 from edufed.config import Job
 from edufed.config.strategy import FedMDSettings, FedProtoSettings, NeuralTransfer
 from edufed.share import Share
 from edufed.transfer import neural
-from edufed.wire import SUM, WEIGHT, Arrays, prefixed
+from edufed.wire import SUM, WEIGHT
 from server.answers import NeuralEvaluation, fault
 from server.checkpoint import Checkpoint
 from server.federation import Federation

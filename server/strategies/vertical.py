@@ -14,10 +14,10 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from edufed.arrays import Arrays, prefixed, unprefixed
 from edufed.config import Job
 from edufed.config.strategy import ExactSettings
 from edufed.privacy.products import Dealer, Shape
-from edufed.wire import Arrays, prefixed, unprefixed
 from server.answers import Aligned, Ended, Progressed, VerticalHello, Welcomed, fault
 from server.checkpoint import Checkpoint
 from server.clock import Clock

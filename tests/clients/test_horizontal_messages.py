@@ -14,11 +14,12 @@ from clients import horizontal
 from clients.horizontal import UnpreparedError
 from clients.kept import Kept
 from clients.site import Site
+from edufed.arrays import Arrays, prefixed
 from edufed.config import Job, simulated_sites
 from edufed.features import design_names
 from edufed.models import build_model, get_weights
 from edufed.share import Share, from_arrays
-from edufed.wire import SUM, WEIGHT, Arrays, prefixed
+from edufed.wire import SUM, WEIGHT
 
 
 @pytest.fixture(scope="module")

@@ -15,13 +15,14 @@ from clients.bootstrap import bootstrap_seed
 from clients.horizontal import UnpreparedError
 from clients.rooms import PUBLISH
 from clients.site import Site
+from edufed.arrays import Arrays, prefixed
 from edufed.config import compose_job, load_site, simulated_sites
 from edufed.recommend.agreed import Course, describe, to_message
 from edufed.recommend.counts import courses
 from edufed.recommend.models import start_weights
 from edufed.recommend.usage import Catalogue
 from edufed.share import from_arrays
-from edufed.wire import SUM, WEIGHT, Arrays, WireError, prefixed
+from edufed.wire import SUM, WEIGHT, WireError
 
 PAGES = ("threat-model.md", "threat-model.zh-CN.md")
 Answers = dict[str, tuple[dict[str, Any], Arrays]]

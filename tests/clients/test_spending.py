@@ -26,7 +26,8 @@ from clients.site import Site
 from edufed.config import Job, simulated_sites
 from edufed.features import FEATURES, design_names
 from edufed.models import build_model, get_weights
-from edufed.wire import SUM, WEIGHT, prefixed
+from edufed.arrays import prefixed
+from edufed.wire import SUM, WEIGHT
 
 job = Job.model_validate_json(Path(sys.argv[1]).read_text())
 site = Site(simulated_sites(job)[0])

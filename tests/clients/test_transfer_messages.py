@@ -15,12 +15,13 @@ from small_transfer import TYPES, small
 
 from clients.canonical import domain
 from clients.site import Site
+from edufed.arrays import Arrays
 from edufed.config import Job, simulated_sites
 from edufed.features.canonical import canonical_columns
 from edufed.metrics import BINS
 from edufed.privacy.simulated import simulated_roster
 from edufed.records import CANONICAL
-from edufed.wire import Arrays, unpack
+from edufed.wire import unpack
 from server.checkpoint import Checkpoint
 from server.federation import Federation
 from server.strategies import transfer

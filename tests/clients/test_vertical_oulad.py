@@ -14,12 +14,13 @@ from clients.platform import TRAIN
 from clients.site import Site
 from clients.vertical_attacks import attack
 from clients.vertical_pooled import gather, pooled_vertical
+from edufed.arrays import unprefixed
 from edufed.config import compose_job, simulated_sites
 from edufed.privacy.attacks.labels import label_inference
 from edufed.privacy.products import Shape
 from edufed.privacy.products.view import received_by_row
 from edufed.privacy.simulated import simulated_roster
-from edufed.wire import unpack, unprefixed
+from edufed.wire import unpack
 from server.app import run_job
 
 LIBRARY = 1

@@ -23,12 +23,12 @@ from launching import ROOT, Launched, Running, children, wait_until
 
 from clients.worker import release_node
 from data_adapters.base import open_adapter
+from edufed.arrays import Arrays
 from edufed.bundle import PACKAGES
 from edufed.cli.control import is_up
 from edufed.cli.keys import add
 from edufed.cli.server import program
 from edufed.published import load_published
-from edufed.wire import Arrays
 
 #: What a SuperNode says when it has been let in.
 CONNECTED = "SuperNode ID"

@@ -26,11 +26,11 @@ from loopback import Loopback, flower_run
 
 from clients.audit import AuditLog
 from clients.store import Store
+from edufed.arrays import Arrays
 from edufed.cli.status import status
 from edufed.config import compose_job
 from edufed.privacy.simulated import simulated_roster
 from edufed.private_files import private_folder
-from edufed.wire import Arrays
 from server.checkpoint import Checkpoint
 from server.federation import Federation
 from server.strategies import horizontal

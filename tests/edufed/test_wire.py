@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from edufed.wire import SUM, WEIGHT, WireError, pack, prefixed, size, unpack, unprefixed
+from edufed.arrays import prefixed, unprefixed
+from edufed.wire import SUM, WEIGHT, WireError, pack, size, unpack
 
 META = st.dictionaries(
     st.text(max_size=5), st.none() | st.booleans() | st.integers() | st.text() | st.lists(st.text())

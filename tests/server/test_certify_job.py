@@ -12,10 +12,11 @@ from small_job import SmallJob
 
 from clients.certify import Scored, score
 from clients.evidence import evidence_files, read_evidence
+from edufed.arrays import prefixed
 from edufed.certify.calibration import calibration_of
 from edufed.certify.conformal import covered, tally
 from edufed.config import SettingsError, compose_job
-from edufed.wire import WEIGHT, prefixed
+from edufed.wire import WEIGHT
 from server.report.contract import Report
 from server.report.html import render
 

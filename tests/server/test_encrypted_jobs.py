@@ -14,6 +14,7 @@ from flwr.app import Message
 from horizontal_jobs import SITES, run
 from loopback import Alter, Loopback
 
+from edufed.arrays import Arrays
 from edufed.config import Job, simulated_sites
 from edufed.privacy.he import HeSum, error
 from edufed.privacy.he.wire import digest
@@ -22,7 +23,7 @@ from edufed.privacy.secagg import SecAggPlan
 from edufed.privacy.secagg.envelope import ENVELOPE_BYTES, Kind
 from edufed.privacy.secagg.envelope import pack as pack_message
 from edufed.privacy.simulated import simulated_roster
-from edufed.wire import Arrays, pack, unpack
+from edufed.wire import pack, unpack
 from server import federation as waiting
 from server.federation import JobError
 from server.report.horizontal import build_report

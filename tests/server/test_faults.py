@@ -14,9 +14,10 @@ from flwr.serverapp import Grid
 from horizontal_jobs import SITES, run
 from loopback import Alter, Loopback
 
+from edufed.arrays import Arrays
 from edufed.config import Job, simulated_sites
 from edufed.privacy.simulated import simulated_roster
-from edufed.wire import Arrays, pack, unpack
+from edufed.wire import pack, unpack
 from server import federation as waiting
 from server.checkpoint import Checkpoint
 from server.federation import Federation, JobError

@@ -14,11 +14,12 @@ from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
 from loopback import Loopback
 
+from edufed.arrays import unprefixed
 from edufed.config import compose_job, simulated_sites
 from edufed.privacy.simulated import simulated_roster
 from edufed.share import Share, from_arrays, to_arrays
 from edufed.updates import update_norm
-from edufed.wire import WEIGHT, pack, unpack, unprefixed
+from edufed.wire import WEIGHT, pack, unpack
 from server.checkpoint import Checkpoint
 from server.federation import Federation
 from server.strategies import horizontal

@@ -22,6 +22,7 @@ from sklearn.metrics import adjusted_rand_score
 from clients import portrait as site_half
 from clients.site import Site
 from clients.tag_lists import make_tags
+from edufed.arrays import Arrays
 from edufed.cli.show import print_results
 from edufed.config import Job, SettingsError, compose_job, simulated_sites
 from edufed.portrait.fits import Family, assign
@@ -30,7 +31,7 @@ from edufed.portrait.search import Search, answer
 from edufed.portrait.starts import moments
 from edufed.privacy.simulated import simulated_roster
 from edufed.records import DataError
-from edufed.wire import SUM, Arrays, WireError, unpack
+from edufed.wire import SUM, WireError, unpack
 from server.checkpoint import Checkpoint
 from server.federation import Federation, JobError
 from server.portrait_publication import hand_over
