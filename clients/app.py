@@ -9,11 +9,17 @@ from flwr.clientapp import ClientApp
 from clients.answer import Handler, answer
 from clients.rooms import (
     ALIGN,
+    CERTIFY,
     HELLO,
+    MOMENTS,
+    PORTRAIT,
     PUBLISH,
     QUALITY,
     QUALITY_COUNTS,
     RECOMMEND,
+    RECOMMEND_TRAIN,
+    SCORES,
+    SCORING,
     TRAIN,
     TRANSFER,
     VERTICAL,
@@ -42,40 +48,40 @@ HANDLERS: dict[str, Handler] = {
     #
     # Certify: calibration learners' scores, counted by result; how often prediction sets hold the
     # result of this site's test learners.
-    "query.conformity": in_room("clients.certify", "send_conformity"),
-    "evaluate.certify": in_room("clients.certify", "evaluate"),
+    "query.conformity": by_task(CERTIFY, "send_conformity"),
+    "evaluate.certify": by_task(CERTIFY, "evaluate"),
     #
     # Vertical: one step of finding, with other platforms, which learners they share; one step of
     # training with them, by sealed letters; add up all platforms' masked scores, and write the
     # risks at this site.
     "query.align": by_task(ALIGN, "align"),
     "train.vertical": by_task(VERTICAL, "train"),
-    "query.score": in_room("clients.vertical_scoring", "score"),
+    "query.score": by_task(SCORING, "score"),
     #
     # Transfer: sums from which missing canonical features can be filled in; this site's share of
     # what sources and target learn together; how the sources' models place this source's test
     # learners; what the common knowledge is worth to this site, beside a model of its own.
-    "query.moments": in_room("clients.transfer", "send_moments"),
+    "query.moments": by_task(MOMENTS, "send_moments"),
     "train.transfer": by_task(TRANSFER, "train"),
-    "query.scores": in_room("clients.transfer", "send_scores"),
+    "query.scores": by_task(SCORES, "send_scores"),
     "evaluate.transfer": by_task(TRANSFER, "evaluate"),
     #
     # Recommend: what this site's learners used, counted by resource and by pair of resources; one
     # step's sums of the ranker and of the matrix factorisation; sums that judge every model's lists
     # for this site's test learners.
     "query.counts": by_task(RECOMMEND, "send_counts"),
-    "train.recommend": in_room("clients.recommend", "train"),
+    "train.recommend": by_task(RECOMMEND_TRAIN, "train"),
     "evaluate.recommend": by_task(RECOMMEND, "evaluate"),
     #
     # Portrait: histograms of the features whose ranks within courses portraits are made of; the
     # mean and covariance of training learners' ranks, as sums; one step's sums of all clusterings
     # under way; the tables by which clusterings are judged; how many learners have which tag, in
     # all and by cluster.
-    "query.portrait_counts": in_room("clients.portrait", "send_counts"),
-    "query.portrait_moments": in_room("clients.portrait", "send_moments"),
-    "train.portrait": in_room("clients.portrait", "train"),
-    "evaluate.portrait": in_room("clients.portrait", "evaluate"),
-    "query.portrait_profiles": in_room("clients.portrait", "send_profiles"),
+    "query.portrait_counts": by_task(PORTRAIT, "send_counts"),
+    "query.portrait_moments": by_task(PORTRAIT, "send_moments"),
+    "train.portrait": by_task(PORTRAIT, "train"),
+    "evaluate.portrait": by_task(PORTRAIT, "evaluate"),
+    "query.portrait_profiles": by_task(PORTRAIT, "send_profiles"),
     #
     # Quality map: names of units, terms and courses; the number of learners in every cell; the
     # measures' sums in those cells that may be told.

@@ -1,4 +1,8 @@
-"""Which module answers a question whose answer depends on what serves the job."""
+"""Which module answers a question, by what serves the job.
+
+A question that does not belong to the job is answered by nobody: what a site's policy allowed, and
+what its privacy settings promise, is the job's own protocol and no other.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +34,8 @@ RECOMMEND = {
     "recommend": "clients.recommend",
     "private/recommend": "clients.recommend_dp",
 }
+#: The same -> module with a function `train`: exact sums, never asked for with noise.
+RECOMMEND_TRAIN = {"recommend": "clients.recommend"}
 #: The same -> module with functions `hello` and `send_sums`, for task=quality_map.
 QUALITY = {
     "quality_map": "clients.quality_map",
@@ -37,6 +43,11 @@ QUALITY = {
 }
 #: The same -> module with a function `send_counts` of exact numbers: never with noise.
 QUALITY_COUNTS = {"quality_map": "clients.quality_map"}
+#: The same -> module with functions `send_counts`, `send_moments`, `train`, `evaluate` and
+#: `send_profiles`, for task=portrait.
+PORTRAIT = {"portrait": "clients.portrait"}
+#: The same -> module with functions `send_conformity` and `evaluate`, for task=certify.
+CERTIFY = {"certify": "clients.certify"}
 #: The same -> module with a function `publish`; tasks that leave sites no model are not here.
 PUBLISH = {
     "early_warning": "clients.publish",
@@ -59,6 +70,13 @@ TRANSFER = {
     "transfer/early_warning": "clients.transfer",
     "neural/early_warning": "clients.transfer_neural",
 }
+#: The same -> module with a function `send_moments`, for scenario=transfer.
+MOMENTS = {
+    "transfer/early_warning": "clients.transfer",
+    "neural/early_warning": "clients.transfer",
+}
+#: The same -> module with a function `send_scores`, for scenario=transfer.
+SCORES = {"transfer/early_warning": "clients.transfer"}
 #: The same -> module with a function `align`.
 ALIGN = {
     "vertical/early_warning": "clients.vertical",
@@ -70,6 +88,8 @@ VERTICAL = {
     "vertical/early_warning": "clients.vertical",
     "vertical/cold_start": "clients.cold_start",
 }
+#: The same -> module with a function `score`, for scenario=vertical.
+SCORING = {"vertical/scoring": "clients.vertical_scoring"}
 
 
 def by_task(modules: Mapping[str, str], name: str) -> Handler:
