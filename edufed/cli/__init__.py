@@ -14,6 +14,8 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    suggest_commands=False,
 )
 Overrides = Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE ...", show_default=False)]
 
@@ -22,11 +24,16 @@ Overrides = Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE ...", 
 def run_command(settings: Overrides = None) -> None:
     """Run a job: compose conf/ with the settings, train, evaluate, write the report.
 
-    Groups: scenario, task, data, model, strategy, privacy, federation. For example
+    Groups: scenario, task, data, model, strategy, privacy, federation; a choice that there is not
+    is answered by a list of those that there are, and README.md has them all. For example
 
         edufed run data=oulad data.path=DIR out=runs/first
 
-    trains early warning across the 13 regions of OULAD and writes runs/first/report.html.
+    trains early warning across the 13 regions of OULAD and writes runs/first/report.html. What an
+    earlier job wrote to the same folder is replaced. language=zh gives Chinese, seed=2 another
+    draw. A deployed job that was cut off goes on with
+
+        edufed run resume=JOB federation=deployment federation.settings=FILE out=DIR
     """
     from edufed.cli.run import run
 
@@ -46,7 +53,8 @@ def predict_command(settings: Overrides = None) -> None:
     """Score a site's own learners: edufed predict site=FILE model=DIR out=FILE [language=zh].
 
     Writes each learner's risk and the three features that raise it most to a CSV or Parquet
-    file at the site, readable by its owner alone.
+    file at the site, readable by its owner alone; by a model of task=recommend, resources with
+    reasons; by one of task=portrait, tags.
 
     At the target of a transfer job, job=ID takes the place of model=DIR: the model that was fitted
     there, or another that served better, never left the site's state folder.
@@ -127,7 +135,17 @@ def keys_command(
     ],
     settings: Overrides = None,
 ) -> None:
-    """Make and enrol keys; docs/deployment.md has it step by step."""
+    """Make and enrol keys; docs/deployment.md has it step by step.
+
+    At the coordinator: edufed keys init federation=NAME hosts=A,B [sites=C,D]
+
+    At the site: edufed keys request site=NAME
+
+    At the coordinator: edufed keys add site=NAME card=FILE; edufed keys remove site=NAME;
+    edufed keys renew hosts=A,B
+
+    Each takes [folder=DIR], by default keys.
+    """
     from edufed.cli.keys import command
 
     command(action, settings or [])
