@@ -18,7 +18,7 @@ from edufed.cli.arguments import keywords
 from edufed.cli.processes import Child, Log, Supervisor
 from edufed.cli.server import flower_environment
 from edufed.deployment import SiteNode, load_site_node
-from edufed.identity import NODE_KEY, node_key_fingerprint
+from edufed.identity import NODE_KEY, SIGNING_KEY, load_signing_key, node_key_fingerprint
 from edufed.private_files import IdentityError, private_folder, read_file, write_private
 
 #: Seconds for the SuperNode to send on the error that answers for a worker, before it is stopped.
@@ -188,6 +188,12 @@ def _check_keys(site: SiteNode, log: Log) -> None:
         raise IdentityError(
             f"{site.node.keys / NODE_KEY} is {found}, but the roster in {site.file.name} pins"
             f" {pinned.node_key} for {site.name}"
+        )
+    signing = load_signing_key(site.node.keys / SIGNING_KEY).public_key().public_bytes_raw()
+    if signing != site.node.roster.signing_keys()[site.name]:
+        raise IdentityError(
+            f"{site.node.keys / SIGNING_KEY} is not the key that the roster in {site.file.name}"
+            f" pins for {site.name}"
         )
 
 
