@@ -218,6 +218,18 @@ def _some(courses: list[str]) -> str:
     return ", ".join(courses[:3]) + more
 
 
+def check_suffix(path: Path) -> None:
+    """Find out before any work that a list can be written under this name.
+
+    Raises
+    ------
+    DataError
+        Its suffix is neither .csv nor .parquet.
+    """
+    if path.suffix not in (".csv", ".parquet"):
+        raise DataError(f"{path}: predictions are written as .csv or .parquet; name one of these")
+
+
 def write_predictions(frame: pd.DataFrame, path: Path) -> None:
     """Write scored learners as CSV or Parquet, by the path's suffix.
 
@@ -228,8 +240,7 @@ def write_predictions(frame: pd.DataFrame, path: Path) -> None:
     DataError
         The suffix is another, or the disk refuses.
     """
-    if path.suffix not in (".csv", ".parquet"):
-        raise DataError(f"{path}: predictions are written as .csv or .parquet; name one of these")
+    check_suffix(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # 0600

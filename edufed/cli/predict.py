@@ -13,7 +13,13 @@ from rich.console import Console
 from clients.calibration import Calibration, fit_calibration
 from clients.delivery import deliver
 from clients.lists import make_lists
-from clients.predict import Predictions, predict, scoring_design, write_predictions
+from clients.predict import (
+    Predictions,
+    check_suffix,
+    predict,
+    scoring_design,
+    write_predictions,
+)
 from clients.publish import kept_with
 from clients.site import Site
 from clients.tag_lists import make_tags
@@ -52,9 +58,10 @@ def command(arguments: Sequence[str]) -> None:
     source = "job" if kept else "model"
     given = keywords(arguments, ("site", source, "out"), ("language",))
     language = language_of(given)
+    out = Path(given["out"])
+    check_suffix(out)
     console = Console(stderr=True)
     site = Site(load_site(Path(given["site"])))
-    out = Path(given["out"])
     if kept:
         frame, job_id, kind = kept_list(site, given["job"], language, console)
     else:

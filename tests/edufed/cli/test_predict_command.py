@@ -77,6 +77,7 @@ def test_a_site_that_took_no_part_calibrates_on_its_own_results(
     [
         ({"model": "nowhere"}, DataError, "nowhere"),
         ({"out": "risk.xlsx"}, DataError, r"written as \.csv or \.parquet"),
+        ({"out": "risk.xlsx", "model": "nowhere"}, DataError, r"written as \.csv or \.parquet"),
         ({"site": "nowhere.yaml"}, SettingsError, "No such file"),
         ({"langauge": "zh"}, SettingsError, "langauge"),
     ],
