@@ -23,7 +23,9 @@ def keywords(
     for argument in arguments:
         key, separator, value = argument.partition("=")
         if not separator or not value:
-            raise SettingsError(f"{argument!r} is not a setting; write KEY=VALUE")
+            raise SettingsError(
+                f"{argument!r} is not a setting; write KEY=VALUE; known here: {', '.join(known)}"
+            )
         if key not in known:
             near = get_close_matches(key, known, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"

@@ -57,11 +57,12 @@ def _resumed(overrides: Sequence[str]) -> Job | None:
     """Return the job that ``resume=JOB`` names; None where none is asked for."""
     if not any(override.startswith("resume=") for override in overrides):
         return None
-    given = keywords(overrides, ("resume", "federation", "federation.settings", "out"))
-    if given["federation"] != "deployment":
+    if "federation=deployment" not in overrides:
         raise SettingsError(
-            "resume: only jobs with federation=deployment are cut off; run it again"
+            "resume: only deployed jobs go on: add federation=deployment federation.settings=FILE;"
+            " a simulated job is run again"
         )
+    given = keywords(overrides, ("resume", "federation", "federation.settings", "out"))
     from edufed.cli.deploy import submitted
 
     return submitted(given["resume"], given["federation.settings"], given["out"])

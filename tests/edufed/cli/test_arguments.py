@@ -15,6 +15,7 @@ def test_values_may_hold_equals_signs() -> None:
     [
         (["site"], "'site' is not a setting"),
         (["site="], "is not a setting"),
+        (["a.yaml"], "write KEY=VALUE; known here: site, out"),
         (["sit=a"], "did you mean 'site'?"),
         (["colour=a"], "known here: site, out"),
         (["site=a", "site=b"], "given twice"),
