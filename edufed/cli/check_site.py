@@ -109,7 +109,7 @@ def command(arguments: Sequence[str]) -> None:
     }
     write_files(out, files)
     print_report(console, report)
-    console.print(str(out / "quality.md"), soft_wrap=True, highlight=False)
+    console.print(f"report: {(out / 'quality.md').resolve()}", soft_wrap=True, highlight=False)
     if check.refusals:
         raise typer.Exit(1)
 

@@ -67,8 +67,8 @@ class SecAggPlan:
         count = len(self.sites)
         if not 3 <= count <= MOST_SITES:
             raise SecAggError(
-                f"secure aggregation needs 3 to {MOST_SITES} sites, not {count}: of two, each "
-                "reads the other's value off the sum"
+                f"it needs 3 to {MOST_SITES} sites, not {count}: of two, each reads the other's "
+                "value off the sum; add sites, or choose privacy=none"
             )
         if not count < 2 * self.threshold <= 2 * count:
             raise SecAggError(
