@@ -5,6 +5,8 @@ from __future__ import annotations
 from data_adapters.sources.quoting import identifier, literal
 
 FLOATS = ("FLOAT", "DOUBLE", "DECIMAL")
+#: Up to this size a float tells every whole number from the next.
+EXACT = 2**53
 
 
 def column(name: str) -> str:
@@ -16,12 +18,15 @@ def text(name: str, type_: str) -> str:
     """SQL of a column as text: no blanks around it, nothing left is NULL, and 7.0 is 7.
 
     A whole number loses its `.0`, for an id is the same id in a table where some are missing
-    (which makes pandas write floats) as in one where none is.
+    (which makes pandas write floats) as in one where none is. NaN is a missing value, and no id
+    of the many learners who have none.
     """
     value = column(name)
     if type_.startswith(FLOATS):
+        real = f"TRY_CAST({value} AS DOUBLE)"
         return (
-            f"CASE WHEN {value} = trunc({value}) AND abs({value}) < 1e15"
+            f"CASE WHEN isnan({real}) THEN NULL"
+            f" WHEN {value} = trunc({value}) AND abs({value}) <= {EXACT}"
             f" THEN CAST(CAST({value} AS BIGINT) AS VARCHAR) ELSE CAST({value} AS VARCHAR) END"
         )
     if type_ == "VARCHAR":

@@ -130,7 +130,11 @@ def _row(line: str | None, reasons: Counter[str]) -> dict[str, Any] | None:
     if line is None:
         reasons["not JSON"] += 1
         return None
-    raw = pydantic_core.from_json(line)
+    try:
+        raw = pydantic_core.from_json(line)
+    except ValueError:  # DuckDB puts up with more, such as a comma before the end
+        reasons["not JSON"] += 1
+        return None
     if not isinstance(raw, dict):
         reasons["not a statement"] += 1
         return None

@@ -201,6 +201,14 @@ def test_forms(column: str, how: Any, raw: list, expected: list, tmp_path: Path)
 
 PARQUET: list[tuple[str, Any, str, list, list]] = [
     ("learners.region", "x", "DOUBLE", ["7", "7.5", "NULL"], ["7", "7.5", None]),
+    # As polars and others write a missing id among numbers.
+    (
+        "learners.link_id",
+        "x",
+        "DOUBLE",
+        ["'NaN'", "1234567890123456"],
+        [None, "1234567890123456"],
+    ),
     ("learners.region", "x", "INTEGER", ["7", "NULL"], ["7", None]),
     ("learners.region", "x", "DECIMAL(9, 2)", ["7.00"], ["7"]),
     ("learners.support_need", "x", "BOOLEAN", ["true", "NULL"], [True, None]),

@@ -331,6 +331,7 @@ def test_rejects_are_counted_by_reason_without_values(tmp_path: Path) -> None:
         numbered(7, BROKEN["null value"]),
         "",
         '{"actor": ',
+        '{"actor": 1,}',
         "[1]",
     )
     records = open_adapter(settings_, tmp_path).read()
@@ -339,7 +340,7 @@ def test_rejects_are_counted_by_reason_without_values(tmp_path: Path) -> None:
     assert rejects == [
         ("events", "actor: missing", 1),
         ("events", "an unknown key", 1),
-        ("events", "not JSON", 1),
+        ("events", "not JSON", 2),
         ("events", "not a statement", 1),
         ("events", "nothing is empty outside extensions", 1),
         ("events", "result: not as the specification says", 1),
