@@ -26,6 +26,7 @@ from edufed.config.job import Job
 from edufed.features import FeatureMatrix
 from edufed.private_files import write_private
 from edufed.published import Description
+from edufed.quality.suppression import close, enough
 from edufed.wire import WEIGHT
 
 COLUMNS = (
@@ -135,13 +136,19 @@ def _frame(
 def _subgroups(
     matrix: FeatureMatrix, kinds: npt.NDArray[np.int64], tested: Mask, least: int
 ) -> list[dict[str, Any]]:
-    """Coverage of the site's own test learners by group, where a group has enough of them."""
+    """Coverage of the site's own test learners by group, where a group has enough of them.
+
+    The site's own coverage is told, so what the groups leave of it has enough learners, too.
+    """
     found = []
     for feature, names in GROUPS.items():
         column = matrix.values[:, matrix.names.index(feature)]
-        for value, name in zip((1.0, 0.0), names, strict=True):
-            rows = tested & (column == value)
-            if rows.sum() < least:
+        groups = [tested & (column == value) for value in (1.0, 0.0)]
+        sizes = np.array([rows.sum() for rows in groups], dtype=np.float64)
+        whole = np.array([tested.sum()], dtype=np.float64)
+        told = close(whole, sizes[:, None], sizes, sizes > 0, enough(least))
+        for rows, name, is_told in zip(groups, names, told, strict=True):
+            if not is_told:
                 continue
             n, right = covered(tally(kinds[rows], matrix.target[rows] == 0))
             low, high = interval(right, n)

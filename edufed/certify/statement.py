@@ -22,11 +22,12 @@ _WORDS: dict[str, dict[str, Any]] = {
         "how": "A model ({model}) that {sites} sites trained together on earlier courses estimates"
         " whether the course will be passed. Nothing was assessed for this statement alone.",
         "estimate": "Probability and its interval: inductive Venn-Abers prediction. Set: split"
-        " conformal prediction by result. Both are calibrated on learners whom the model was not"
-        " trained on.",
-        "drawn": "All learners of the courses that the model was not trained on and whose result is"
-        " known, dealt out to {folds} folds: each fold's learners are judged by the other folds,"
-        " and coverage was measured on all of them.",
+        " conformal prediction by result. Both are calibrated on enrolments (a learner in a course)"
+        " that the model was not trained on.",
+        "drawn": "All enrolments that test the model and whose result is known, their learners"
+        " dealt out to {folds} folds: each fold's learners are judged by the other folds, and coverage"
+        " was measured on all of them. Where later courses test, some of their learners may have"
+        " been in an earlier course that the model was trained on.",
         "not": [
             "It is an estimate from records, not the result of an examination, and nobody checked"
             " who sat at the keyboard.",
@@ -45,9 +46,10 @@ _WORDS: dict[str, dict[str, Any]] = {
         "how": "由 {sites} 个站点在更早的课程上共同训练的模型（{model}）估计该课程是否会通过。"
         "没有为本说明单独进行任何考核。",
         "estimate": "概率及其区间：归纳 Venn–Abers 预测。集合：按结果分别校准的分裂保形预测。"
-        "两者都在模型未训练过的学习者上校准。",
-        "drawn": "模型未训练过的课程中结果已知的全部学习者，按人随机分为 {folds} 折："
-        "每折的学习者由其他各折来判断，并在全部学习者上测量覆盖率。",
+        "两者都在模型未训练过的选课记录（一名学习者在一门课程中）上校准。",
+        "drawn": "用于检验模型且结果已知的全部选课记录，其学习者按人随机分为 {folds} 折："
+        "每折的学习者由其他各折来判断，并在全部记录上测量覆盖率。"
+        "以后期课程检验时，其中部分学习者可能上过模型训练所用的更早课程。",
         "not": [
             "这是由记录得出的估计，不是考试结果，也没有人核实操作者的身份。",
             "覆盖率对与校准人群相似的学习者在平均意义上成立，不针对单个学习者，也不针对表中未列出的群体。",
@@ -169,7 +171,7 @@ def statement(
         estimate_by=words["estimate"],
         nominal=certified["coverage"],
         overall=_coverage(certified["overall"]),
-        education=_coverage(kind) if kind else None,
+        education=_coverage(kind) if kind and kind["coverage"] is not None else None,
         site=_coverage(own) if own and own["coverage"] is not None else None,
         earlier=_coverage(certified["earlier"]),
         calibration_group=group,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from edufed.certify.conformal import FAIL, KINDS, PASS, RESULTS, covered, interval
 from edufed.metrics import metrics_from_summary
+from edufed.quality.suppression import close, enough
 from server.federation import Federation
 from server.report import horizontal
 from server.report.contract import Report
@@ -38,35 +39,68 @@ def build_report(
         "folds": task.folds,
         "quantiles": task.quantiles,
         "points": POINTS,
-        **section(outcome.findings, outcome.hello, task.coverage),
+        **section(outcome.findings, outcome.hello, task.coverage, task.min_cohort),
     }
     return Report.model_validate({**report.model_dump(), "certify": said})
 
 
 def section(
-    findings: Findings, hello: Mapping[str, Mapping[str, Any]], nominal: float
+    findings: Findings, hello: Mapping[str, Mapping[str, Any]], nominal: float, least: int
 ) -> dict[str, Any]:
-    """Everything that was found of coverage: over all, by education type, by region."""
+    """Everything that was found of coverage: over all, by education type, by region.
+
+    Nothing is told of fewer than `least` learners, nor what that would follow from.
+    """
     total = findings.sets.sum(axis=0)
+    of_type = {site: str(hello[site]["education"]) for site in sorted(findings.sites)}
+    types, sites = told(findings, of_type, least)
     regions = [
-        _region(site, str(hello[site]["education"]), own, nominal)
-        for site, own in sorted(findings.sites.items())
+        _region(site, kind, findings.sites[site], nominal, site in sites)
+        for site, kind in of_type.items()
     ]
-    told = [row for row in regions if row["coverage"] is not None]
+    shown = [row for row in regions if row["coverage"] is not None]
     return {
         "calibration": _calibration(findings),
         "overall": _coverage(total[_NOW]) | {"by_result": _by_result(total[_NOW])},
         "earlier": _coverage(total[_EARLIER]),
         "education": [
-            {"education": name, **_coverage(findings.sets[place, _NOW])}
+            {"education": name, **_coverage(findings.sets[place, _NOW], name in types)}
             for place, name in enumerate(findings.types)
         ],
         "regions": regions,
-        "within": sum(row["within"] for row in told),
-        "within_by_earlier": sum(row["within_by_earlier"] for row in told),
-        "told": len(told),
+        "within": sum(row["within"] for row in shown),
+        "within_by_earlier": sum(row["within_by_earlier"] for row in shown),
+        "told": len(shown),
         "probability": metrics_from_summary(findings.probability),
     }
+
+
+def told(findings: Findings, of_type: Mapping[str, str], least: int) -> tuple[set[str], set[str]]:
+    """Return the education types and the sites whose coverage is told.
+
+    The figures over all are told, so those of a type or site that is too small must not follow from
+    them and its siblings'; see `edufed.quality.suppression`.
+    """
+    sizes = {site: float(findings.sites[site]["n"]) for site in of_type}
+    of_types = findings.sets[:, _NOW].sum(axis=(1, 2)).astype(np.float64)
+    types = _told(findings.types, of_types, set(findings.types), least)
+    said = {site for site in of_type if findings.sites[site].get("sets") is not None}
+    families = [{name} for name in sorted(types)] + [set(findings.types) - types]
+    sites: set[str] = set()
+    for family in families:
+        own = [site for site, kind in of_type.items() if kind in family]
+        sites |= _told(own, np.array([sizes[site] for site in own]), said, least)
+    return types, sites
+
+
+def _told(names: Sequence[str], sizes: Summary, allowed: set[str], least: int) -> set[str]:
+    """Return those of one family, of so many learners each, that are told."""
+    if not len(names):
+        return set()
+    may = np.array([name in allowed for name in names])
+    cells = sizes[:, None]
+    kept = close(cells.sum(axis=0), cells, sizes, may & (sizes > 0), enough(least))
+    return {name for name, is_told in zip(names, kept, strict=True) if is_told}
 
 
 def _calibration(findings: Findings) -> list[dict[str, Any]]:
@@ -83,9 +117,14 @@ def _calibration(findings: Findings) -> list[dict[str, Any]]:
     ]
 
 
-def _coverage(sets: npt.NDArray[np.integer]) -> dict[str, Any]:
-    """Return a tally's coverage, its exact interval, and the shares of the kinds of sets."""
+def _coverage(sets: npt.NDArray[np.integer], is_told: bool = True) -> dict[str, Any]:
+    """Return a tally's coverage, its exact interval, and the shares of the kinds of sets.
+
+    All but the number of learners is null where it is not to be told.
+    """
     n, right = covered(sets)
+    if not is_told:
+        return {"n": n, **dict.fromkeys(("coverage", "low", "high", "sets"))}
     low, high = interval(right, n) if n else (0.0, 1.0)
     kinds = sets.sum(axis=0)
     shares = {kind: int(kinds[place]) / n if n else None for place, kind in enumerate(KINDS)}
@@ -100,9 +139,11 @@ def _by_result(sets: npt.NDArray[np.integer]) -> dict[str, Any]:
     }
 
 
-def _region(site: str, education: str, own: Mapping[str, Any], nominal: float) -> dict[str, Any]:
-    """Return one site's row; its figures are null where it has too few test learners to tell."""
-    if own.get("sets") is None:
+def _region(
+    site: str, education: str, own: Mapping[str, Any], nominal: float, is_told: bool
+) -> dict[str, Any]:
+    """Return one site's row; its figures are null where they are not to be told."""
+    if not is_told:
         names = ("coverage", "low", "high", "sets", "earlier")
         return {"site": site, "education": education, "n": own["n"], **dict.fromkeys(names)}
     found = _coverage(np.array(own["sets"]))

@@ -129,7 +129,10 @@ def _groups(said: dict[str, Any], words: Words) -> Table:
             count(row["n"]),
             percent(row["coverage"], 1),
             _interval(row, words),
-            *(percent(row["sets"][kind]) for kind in ("pass", "fail", "both", "neither")),
+            *(
+                percent(row["sets"][kind]) if row["sets"] else DASH
+                for kind in ("pass", "fail", "both", "neither")
+            ),
         ]
         for name, row in found
     ]
