@@ -25,9 +25,9 @@ _WORDS: dict[str, dict[str, Any]] = {
         " conformal prediction by result. Both are calibrated on enrolments (a learner in a course)"
         " that the model was not trained on.",
         "drawn": "All enrolments that test the model and whose result is known, their learners"
-        " dealt out to {folds} folds: each fold's learners are judged by the other folds, and coverage"
-        " was measured on all of them. Where later courses test, some of their learners may have"
-        " been in an earlier course that the model was trained on.",
+        " dealt out to {folds} folds: each fold's learners are judged by the other folds, and"
+        " coverage was measured on all of them. Where later courses test, some of their learners"
+        " may have been in an earlier course that the model was trained on.",
         "not": [
             "It is an estimate from records, not the result of an examination, and nobody checked"
             " who sat at the keyboard.",
