@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
-from edufed.cold_start.arrivals import Arrivals
+from edufed.cold_start.arrivals import Arrivals, Text
 from edufed.cold_start.lists import Strength, personal, popular
 from edufed.cold_start.popularity import popularity
 from edufed.ranking import interval, judge, poisson_weights, top
@@ -36,6 +37,8 @@ class Judged:
         By model; places among the resources, -1 where a list is shorter.
     rows : list of int64 arrays
         Places in `Arrivals`.
+    learners : list of object arrays
+        Whose rows they are.
     offered : list of int64 arrays
         Places of what the course offers.
     """
@@ -44,6 +47,7 @@ class Judged:
     hit: dict[str, list[FloatArray]] = field(default_factory=dict)
     chosen: dict[str, list[IntArray]] = field(default_factory=dict)
     rows: list[IntArray] = field(default_factory=list)
+    learners: list[Text] = field(default_factory=list)
     offered: list[IntArray] = field(default_factory=list)
 
 
@@ -118,6 +122,7 @@ def judge_at(
         if not judged.any():
             continue
         found.rows.append(counts.rows[judged])
+        found.learners.append(arrivals.learner_id[counts.rows[judged]])
         found.offered.append(offered)
         for model, score in scores.items():
             chosen = top(score[judged], ~mine[judged], K)
@@ -140,20 +145,23 @@ def table(
     counted : bool array, shape (rows of Arrivals,)
         The learners to count.
     replicates : int
-        Of the bootstrap over learners; the same draws for all models.
+        Of the bootstrap over learners, each drawn with all courses that they take; the same draws
+        for all models.
     least : int
         Nothing is told of fewer learners.
 
     Returns
     -------
     dict
-        `learners`, `models` and `differences`; the last two are empty below `least`.
+        `learners` (one in two courses counts twice), `models` and `differences`; the last two are
+        empty below `least`.
     """
     rows = np.concatenate([np.zeros(0, dtype=np.int64), *judged.rows])
     among = counted[rows]
     if among.sum() < least:
         return {"learners": None, "models": [], "differences": []}
-    weights = poisson_weights(int(among.sum()), replicates, rng)
+    person, people = pd.factorize(np.concatenate(judged.learners)[among])
+    weights = poisson_weights(len(people), replicates, rng)[person]
     ndcg = {model: np.concatenate(values)[among] for model, values in judged.ndcg.items()}
 
     def mean(values: FloatArray) -> dict[str, float]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from edufed.cold_start.arrivals import ATTRIBUTES, Arrivals, Uses
 from edufed.cold_start.categories import Resources
 from edufed.cold_start.columns import CLIP, standardised, varying, within_course
-from edufed.cold_start.evaluation import ALONE, RIVALS, TOGETHER, judge_at, table
+from edufed.cold_start.evaluation import ALONE, RIVALS, TOGETHER, Judged, judge_at, table
 from edufed.cold_start.lists import Strength, deviations, popular, with_history
 from edufed.cold_start.popularity import popularity
 from edufed.ranking import judge, top
@@ -179,3 +179,20 @@ def test_nothing_is_told_of_few() -> None:
     rng = np.random.default_rng(0)
     assert table(judged, arrivals.new, 10, 2, rng)["learners"] is None
     assert table(judged, arrivals.new, 10, 1, rng)["learners"] == 1
+
+
+def test_a_learner_of_two_courses_is_drawn_once() -> None:
+    # All have 1 in one course and 0 in the other, so whoever is drawn, the mean is a half.
+    people = np.array([f"l{n}" for n in range(30)], dtype=object)
+    models = (TOGETHER, *RIVALS)
+    judged = Judged(
+        ndcg={model: [np.ones(30), np.zeros(30)] for model in models},
+        hit={model: [np.ones(30), np.zeros(30)] for model in models},
+        chosen={model: [np.zeros((30, 10), dtype=np.int64)] * 2 for model in models},
+        rows=[np.arange(30), np.arange(30, 60)],
+        learners=[people, people[::-1]],
+        offered=[np.arange(3)] * 2,
+    )
+    found = table(judged, np.ones(60, dtype=bool), 50, 1, np.random.default_rng(1))
+    for row in found["models"]:
+        assert (row["low"], row["high"]) == pytest.approx((0.5, 0.5))
