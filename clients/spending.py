@@ -16,6 +16,7 @@ import numpy as np
 
 from clients.policy import PolicyRefusalError
 from clients.site import Site
+from clients.store import StoreError
 from clients.summation import secure_plan
 from edufed.arrays import Arrays, digest
 from edufed.config import SettingsError
@@ -34,8 +35,12 @@ from edufed.private_job import (
     privacy_of,
     with_noise,
 )
+from edufed.records import DataError
 from edufed.share import Share, from_arrays, to_arrays
+from edufed.wire import WireError
 
+#: Marks, in what is kept of a step, that its answer failed.
+_FAILED = "failed"
 #: The ledger in a site's state folder.
 LEDGER = "ledger.jsonl"
 #: What one accountant on two machines may differ by.
@@ -133,30 +138,59 @@ def answer_once(
     Raises
     ------
     SpentError
-        The step was answered: with the same question under `kind="sum"`, with another under either.
+        The step was answered: with the same question under `kind="sum"`, with another under
+        either; or its answer failed.
     LedgerError
         The ledger cannot be used, or the job is closed.
     """
     asked, name = digest(question), _step_file(job, step)
     kept = site.store.load(name)
     if kept is not None:
-        if kind_of(job) == "sum" or kept["question"].tobytes() != asked:
+        if _FAILED in kept or kind_of(job) == "sum" or kept["question"].tobytes() != asked:
             raise SpentError(f"{step} was answered already; another answer would cost privacy anew")
         return from_arrays(kept)
-    share = answer()
-    ledger = job_ledger(site, job)
-    for entry, steps in entries:
-        ledger.spend(job.id, POPULATION, replace(entry.charge, steps=steps))
     mark = {"question": np.frombuffer(asked, dtype=np.uint8)}
+
+    def spend() -> None:
+        ledger = job_ledger(site, job)
+        for entry, steps in entries:
+            ledger.spend(job.id, POPULATION, replace(entry.charge, steps=steps))
+
+    try:
+        share = answer()
+    except Exception as error:
+        if not _says_nothing(error):
+            # Whether the answer fails may depend on noise, or on records: asked again and again,
+            # with other models, it would tell for nothing what the ledger is to bound.
+            spend()
+            site.store.save(name, mark | {_FAILED: np.array(1)})
+        raise
+    spend()
     # A site's share of a sum has too little noise to be kept.
     site.store.save(name, mark if kind_of(job) == "sum" else mark | to_arrays(share))
     return share
 
 
+def _says_nothing(error: Exception) -> bool:
+    """Whether an answer failed before the question and the records came together."""
+    from clients.horizontal import UnpreparedError  # with torch: whoever shows a ledger needs none
+
+    return isinstance(
+        error,
+        UnpreparedError
+        | DataError
+        | LedgerError
+        | PolicyRefusalError
+        | SettingsError
+        | StoreError
+        | WireError,
+    )
+
+
 def answered(site: Site, job: Job, step: str) -> Share | None:
     """Return a noisy answer that the site has given and kept, or None."""
     kept = site.store.load(_step_file(job, step))
-    return None if kept is None else from_arrays(kept)
+    return None if kept is None or _FAILED in kept else from_arrays(kept)
 
 
 def close(site: Site, job: Job) -> dict[str, Any]:

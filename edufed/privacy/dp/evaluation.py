@@ -32,7 +32,7 @@ def score_counts(
     target : array, shape (rows,)
         1 or 0.
     risk : array, shape (rows,)
-        Predicted probability of 1.
+        Predicted probability of 1; NaN, as a model of huge weights gives, counts as 1/2.
     learners : array, shape (rows,)
 
     Returns
@@ -40,7 +40,8 @@ def score_counts(
     float64 array, shape (2, BINS)
         Without noise yet (`edufed.privacy.dp.sums`).
     """
-    place = np.arcsin(np.sqrt(np.asarray(risk, np.float64))) * (2.0 / np.pi) * BINS
+    known = np.nan_to_num(np.asarray(risk, np.float64), nan=0.5)
+    place = np.arcsin(np.sqrt(known)) * (2.0 / np.pi) * BINS
     cells = np.asarray(target).astype(np.int64) * BINS
     cells += np.minimum(place.astype(np.int64), BINS - 1)
     ones = np.ones((len(cells), 1))

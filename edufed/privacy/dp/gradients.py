@@ -101,6 +101,8 @@ class ClippedSum:
     ) -> list[torch.Tensor]:
         """Add up the gradients of the learners in `batch`, each cut to length `clip`.
 
+        A learner whose gradient is NaN or infinite adds nothing.
+
         Parameters
         ----------
         batch : list of (x, y)
@@ -129,6 +131,14 @@ class ClippedSum:
         loss = loss if single else loss.mean(dim=1)
         loss.sum().backward(retain_graph=True)
         norm = self._model.get_norm_sample()
+        good = torch.isfinite(norm) & torch.isfinite(loss.detach())
+        if not good.all():
+            # The model's weights may be anybody's choice. A learner whose gradient has no length
+            # cannot be cut to one: they add nothing, as if they had not been drawn.
+            self._model.zero_grad(set_to_none=True)
+            if not good.any():
+                return tuple(torch.zeros_like(p) for p in self._parameters)
+            return self._sum(x[good], y[good], clip)
         self.within += int((norm <= clip).sum())
         self._model.disable_hooks()
         try:

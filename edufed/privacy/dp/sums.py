@@ -34,7 +34,7 @@ def bounded_sum(
     Parameters
     ----------
     rows : float array, shape (rows, values)
-        What each row adds to its cell.
+        What each row adds to its cell; NaN or infinite, and the learner adds nothing to that cell.
     learners : array, shape (rows,)
         Whose each row is; a learner's rows may lie in several cells.
     clip : float
@@ -53,6 +53,8 @@ def bounded_sum(
     pairs, pair = np.unique(whose * shape + place, return_inverse=True)
     added = np.zeros((len(pairs), rows.shape[1]))
     np.add.at(added, pair, rows)
+    # A part without a length cannot be cut, and would spoil the sum: it is left out.
+    added[~np.isfinite(added).all(axis=1)] = 0.0
     owner, cell = np.divmod(pairs, shape)
     lengths = np.sqrt(np.bincount(owner, weights=(added**2).sum(axis=1)))
     factor = np.minimum(1.0, clip / np.maximum(lengths, 1e-300))

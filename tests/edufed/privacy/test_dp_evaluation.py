@@ -52,3 +52,8 @@ def test_noise_alone_makes_no_negative_learners_and_no_crash():
     assert summary[..., 0].sum() == pytest.approx(np.maximum(noisy.sum(axis=1), 0).sum())
     assert summary_from_counts(-np.ones((2, BINS))).sum() == 0
     assert auc_deviation(noisy, 5.0) >= 0
+
+
+def test_a_risk_that_is_no_number_counts_in_the_middle():
+    counts = score_counts([0.0, 1.0], [np.nan, 0.5], np.array(["a", "b"], object))
+    assert counts[:, BINS // 2].tolist() == [1.0, 1.0]

@@ -66,3 +66,9 @@ def test_shares_go_through_fixed_point_without_rounding():
 def test_noise_shared_by_nobody_is_refused():
     with pytest.raises(ValueError, match="at least one site"):
         share_deviation(1.0, 0)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_what_has_no_length_is_left_out(value):
+    rows, learners = np.array([[1.0, value], [2.0, 3.0]]), np.array(["a", "b"], object)
+    assert np.array_equal(bounded_sum(rows, learners, 10.0)[0], [2.0, 3.0])

@@ -209,3 +209,31 @@ def test_what_cannot_be_trained_on_privately_is_refused():
         train(RiskModel(INPUTS), x, y, learners, sample_rate=1.5)
     with pytest.raises(PrivateTrainingError, match="lower the learning rate"):
         train(RiskModel(INPUTS), x, y, learners, learning_rate=1e30, l2=1e30, steps=4)
+
+
+@pytest.mark.parametrize("hidden", [[], [7]])
+def test_a_learner_whose_gradient_is_not_finite_adds_nothing(hidden):
+    """Else a model of huge weights would tell, whatever the noise, that such a learner is there."""
+    model = model_of(hidden)
+    x, y, learners = rows_of()
+    extreme = x.copy()
+    extreme[learners == "3"] = 3.0
+    with torch.no_grad():
+        first = next(iter(model.parameters()))
+        first[0, 0], first[0, 1] = 2e38, -2e38  # beyond 1.7, the two are NaN together
+    x = np.clip(x, -1.5, 1.5)
+    extreme = np.where((learners == "3")[:, None], extreme, x)
+
+    def clipped(rows):
+        total = ClippedSum(model)
+        try:
+            return total(rows.sample(np.ones(rows.count, bool)), 1.0)
+        finally:
+            total.close()
+
+    others = learners != "3"
+    without = clipped(LearnerRows(x[others], y[others], learners[others]))
+    for got, wanted in zip(clipped(LearnerRows(extreme, y, learners)), without, strict=True):
+        assert torch.equal(got, wanted)
+    alone = clipped(LearnerRows(extreme[~others], y[~others], learners[~others]))
+    assert all(not sum_.any() for sum_ in alone)
