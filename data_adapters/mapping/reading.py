@@ -94,12 +94,15 @@ def count_warnings(connection: duckdb.DuckDBPyConnection, parts: Iterable[Compil
 
 
 def _warnings(part: CompiledPart) -> Iterator[str]:
-    losing = {column: e for column, e in part.columns.items() if e.lost is not None}
-    if not losing:
+    found = [(name, e.reason, e.lost) for name, e in part.columns.items() if e.lost is not None]
+    if part.dated is not None:
+        undated = "no day: the row is left out wherever a cutoff holds"
+        found.append(("dated", undated, f"({part.dated.value}) IS NULL"))
+    if not found:
         return
-    names = ", ".join(literal(column) for column in losing)
-    reasons = ", ".join(literal(e.reason) for e in losing.values())
-    counts = ", ".join(f"count(*) FILTER ({e.lost})" for e in losing.values())
+    names = ", ".join(literal(column) for column, _, _ in found)
+    reasons = ", ".join(literal(reason) for _, reason, _ in found)
+    counts = ", ".join(f"count(*) FILTER ({lost})" for _, _, lost in found)
     yield (
         f"SELECT {literal(part.table)} AS table_name, unnest([{names}]) AS column_name,"
         f" unnest([{reasons}]) AS reason, unnest([{counts}]) AS rows"

@@ -104,3 +104,20 @@ def test_later_rows_change_nothing(
     before = rows(read(folder, 30, early), events)
     more = early + "".join(f"{who},{day!r}\n" for who, day in later)
     assert rows(read(folder, 30, more), events) == before
+
+
+def test_rows_without_a_day_are_left_out_and_counted(tmp_path: Path) -> None:
+    (tmp_path / "visits.csv").write_text("who,at\n7,3\n8,61\n9,soon\n10,\n")
+    enrolled = {"learner_id": "who", "course_id": {"constant": "c"}}
+    adapter = {
+        "name": "mooc",
+        "source": {"kind": "files"},
+        "tables": {
+            "enrolments": {"from": "visits.csv", "dated": "at", "columns": enrolled},
+            "events": {"from": "visits.csv", "columns": {**enrolled, "time": "at"}},
+        },
+    }
+    records = open_adapter(adapter, tmp_path).read(60)
+    assert rows(records, "SELECT learner_id FROM enrolments") == [("7",)]
+    said = "SELECT column_name, rows FROM source_warnings WHERE table_name = 'enrolments'"
+    assert rows(records, said) == [("dated", 2)]
