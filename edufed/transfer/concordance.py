@@ -6,7 +6,8 @@ prior level (ISCED 2011) are alike on either side (Pommerich & Dorans 2004, Appl
 Measurement 28:216-218, on the difference). Both sites' learners are weighted to the first one's mix
 of the prior levels that both have (frequency estimation, Kolen & Brennan 2014, ch. 5), and equal
 quantiles correspond. Intervals are a bootstrap over learners, made at the sites: what leaves one is
-a table of quantiles and their replicates, no learner's score.
+a table of quantiles and their replicates. That names nobody, but of fewer learners than there are
+places it is their scores.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class Stratum:
 
 
 def summarise(score: Array, level: Array, seed: int) -> list[Stratum]:
-    """Summarise one site's scores; this, and no score, may leave it.
+    """Summarise one site's scores, for whoever may see a level's scores without names.
 
     Parameters
     ----------

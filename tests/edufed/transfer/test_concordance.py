@@ -58,3 +58,19 @@ def test_a_summary_holds_quantiles_alone() -> None:
     (stratum,) = summarise(np.linspace(0, 1, 1001), np.full(1001, 3.0), 0)
     assert stratum.quantiles == pytest.approx(PLACES, abs=1e-3)
     assert stratum.replicates.shape == (200, len(PLACES))
+
+
+@pytest.mark.parametrize(("n", "all_known"), [(50, True), (80, True), (300, False)])
+def test_the_quantiles_of_few_learners_are_their_scores(n: int, all_known: bool) -> None:
+    """What docs/transfer.md says of whom a summary may be given to."""
+    score = np.random.default_rng(n).beta(5, 2, n)
+    (stratum,) = summarise(score, np.full(n, 3.0), 1)
+    # Each quantile lies between two scores in order: as many equations as there are places.
+    place = (n - 1) * PLACES
+    below = place.astype(int)
+    equations = np.zeros((len(PLACES), n))
+    rows = np.arange(len(PLACES))
+    equations[rows, below] = 1 - (place - below)
+    equations[rows, below + 1] = place - below
+    solved = np.linalg.lstsq(equations, stratum.quantiles)[0]
+    assert (np.abs(solved - np.sort(score)).max() < 1e-9) == all_known
