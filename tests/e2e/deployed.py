@@ -11,7 +11,7 @@ import socket
 import sqlite3
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -217,7 +217,7 @@ class Deployed(Launched):
 
     def finish(self, running: Running, timeout_s: float = 400.0) -> Finished:
         """Wait for an `edufed run` to end."""
-        status = running.process.wait(timeout_s)
+        status = running.wait(timeout_s)
         return Finished(status, running.text(), self.folder / running.name)
 
     def running(self, name: str) -> Running:
@@ -298,7 +298,9 @@ PLATFORMS = {"mooc": "mooc", "digital-library": "digital_library", "live-class":
 
 
 @contextlib.contextmanager
-def platforms_at_work(folder: Path, regions: int, learners: int) -> Iterator[Deployed]:
+def platforms_at_work(
+    folder: Path, regions: int, learners: int, installations: Mapping[str, Path] | None = None
+) -> Iterator[Deployed]:
     """Run a coordinator and the platforms of the province's first region, all connected."""
     common = {"name": "province", "path": str(folder / "province"), "region": 0}
     adapters: dict[str, dict[str, Any]] = {
@@ -307,20 +309,27 @@ def platforms_at_work(folder: Path, regions: int, learners: int) -> Iterator[Dep
     }
     for adapter in adapters.values():
         open_adapter(adapter, folder).read()  # made before two can want it at once
-    with _at_work(folder, adapters) as deployed:
+    with _at_work(folder, adapters, installations or {}) as deployed:
         yield deployed
 
 
 @contextlib.contextmanager
 def regions_at_work(folder: Path, regions: int, learners: int) -> Iterator[Deployed]:
     """Run a coordinator and the regions of a province in `folder`, all connected."""
-    with _at_work(folder, provinces(folder / "province", regions, learners)) as deployed:
+    with _at_work(folder, provinces(folder / "province", regions, learners), {}) as deployed:
         yield deployed
 
 
 @contextlib.contextmanager
-def _at_work(folder: Path, adapters: dict[str, dict[str, Any]]) -> Iterator[Deployed]:
-    deployed = Deployed(folder, install(folder / "installed"), adapters=adapters)
+def _at_work(
+    folder: Path, adapters: dict[str, dict[str, Any]], installations: Mapping[str, Path]
+) -> Iterator[Deployed]:
+    deployed = Deployed(
+        folder,
+        install(folder / "installed"),
+        adapters=adapters,
+        installations=dict(installations),
+    )
     try:
         deployed.server()
         deployed.start_sites()

@@ -146,7 +146,7 @@ def test_noise_is_paid_for_out_of_every_sites_own_ledger(federation: Deployed) -
     assert report["exclusions"] == report["refusals"] == []
     for name in SITES:
         ledger = federation.edufed("ledger", f"site={name}.yaml", name=f"ledger-{name}")
-        assert ledger.process.wait(60) == 0, ledger.text()
+        assert ledger.wait(60) == 0, ledger.text()
         found = re.search(rf"job {report['job']['id']},.* ε = (\S+) spent, closed", ledger.text())
         # The report has another accountant's bound, a little above the ledger's.
         assert found is not None, ledger.text()
@@ -312,7 +312,7 @@ def test_a_coordinator_killed_within_a_round_goes_on_with_the_job(
     running, job = cut_off(federation, "cut", lambda: federation.destroy("server"))
     wait_until(lambda: "does not answer" in running.text(), 60, "noticing")
     running.process.send_signal(signal.SIGINT)
-    assert running.process.wait(30) == 130
+    assert running.wait(30) == 130
     assert f"edufed stop {job}" in running.text()
     assert not (federation.folder / "cut" / "report.json").exists()
     # No SuperNode survives a handshake that is cut off; each is started until it is let in.
@@ -423,7 +423,7 @@ def test_a_tampered_audit_log_does_not_pass(
 
     def verify(name: str) -> tuple[int, list[str]]:
         running = federation.edufed("audit", "verify", f"site={site}", name=name)
-        return running.process.wait(60), running.text().splitlines()
+        return running.wait(60), running.text().splitlines()
 
     code, lines = verify("whole")
     assert (code, len(lines)) == (0, 1)

@@ -83,6 +83,6 @@ def test_the_fitted_model_stays_at_the_target(federation: Deployed, finished: Fi
         listing = federation.edufed(
             *("predict", f"site={name}.yaml", f"job={job}", f"out={name}.csv"), name=f"list-{name}"
         )
-        assert (listing.process.wait(120) == 0) == (name == "vocational"), listing.text()
+        assert (listing.wait(120) == 0) == (name == "vocational"), listing.text()
         assert (federation.folder / f"{name}.csv").exists() == (name == "vocational")
     assert not (finished.out / "model").exists()

@@ -16,7 +16,8 @@ from typing import Any
 import httpx
 import pytest
 import yaml
-from launching import Launched, alive, children, free_ports, step, wait_until
+from launching import Launched, alive, children, step, wait_until
+from ports import free_ports
 
 from edufed.cli import keys
 from edufed.cli.control import CoordinatorError, control, runs
@@ -133,7 +134,9 @@ print(*fetch(settings, "fetched", Path({str(tmp_path / "out")!r})))
     assert {"site north: online", "job fetched: finished, completed"} <= set(
         lines(status(federation.settings))
     )
-    run = federation.start("endless", step("query.slow", 60, seconds=20), sites=2)
+    until = tmp_path / "stopped"
+    endless = step("query.slow", 600, seconds=600, until=str(until))
+    run = federation.start("endless", endless, sites=2)
     wait_until(lambda: status_of(federation, run) == "running", what="the run")
     code = f"""
 from pathlib import Path
@@ -145,6 +148,7 @@ settings = load_coordinator(Path({str(federation.folder / "coordinator.yaml")!r}
 stop(settings, "endless")
 """
     federation.python(code)
+    until.touch()
     with control(federation.settings) as client:
         assert runs(client, run)[0].outcome == "stopped"
 
@@ -211,7 +215,7 @@ def test_a_stranger_gets_nothing_and_a_site_talks_to_no_stranger(
         ],
         env=flower_environment(tmp_path),
         capture_output=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert keyless.returncode != 0
@@ -230,7 +234,7 @@ def test_a_key_other_than_the_pinned_one_does_not_start(federation: Launched) ->
     text = wrong.read_text().replace("name: north2", "name: north")
     wrong.write_text(text)
     running = federation.client(wrong)
-    assert running.process.wait(60) != 0
+    assert running.wait(60) != 0
     assert "pins" in running.text()
 
 
@@ -242,7 +246,7 @@ def test_insecure_only_by_a_flag_with_a_warning_and_a_stop_ends_every_process(
     server, client = federation.server(), federation.client(site)
     for running in (server, client):
         assert "insecure: neither TLS nor node authentication" in wait_until(running.text)
-    federation.start("busy", step("query.slow", 60, seconds=30), sites=1)
+    federation.start("busy", step("query.slow", 600, seconds=600), sites=1)
     wait_until(lambda: "Received successfully" in client.text(), 60, "the message")
     family = descendants(server.process.pid) + descendants(client.process.pid)
     assert len(family) == 5, "SuperLink, SuperExec, ServerApp, SuperNode, worker"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import socket
 import sqlite3
 import subprocess
 import tempfile
@@ -16,6 +15,7 @@ from pathlib import Path
 import duckdb
 import psycopg
 import pytest
+from ports import free_ports
 
 from data_adapters.base import open_adapter
 from data_adapters.mapping.adapter import MappedAdapter
@@ -212,13 +212,11 @@ def serve(programs: Path, data: Path) -> Iterator[str]:
             pytest.skip("PostgreSQL does not run as root, and there is no setpriv")
         run = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
         shutil.chown(data, "nobody", "nogroup")
-    with closing(socket.socket()) as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    (port,) = free_ports(1)
 
     def call(*command: str) -> None:
         done = subprocess.run(
-            [*run, *command], cwd=data, capture_output=True, text=True, timeout=60, check=False
+            [*run, *command], cwd=data, capture_output=True, text=True, timeout=300, check=False
         )
         assert done.returncode == 0, done.stderr
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import sqlite3
 import subprocess
 import tempfile
@@ -16,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sqlalchemy as sa
+from ports import free_ports
 
 from clients.delivery import deliver
 from edufed.acting.issue import COLUMNS, Issue
@@ -58,9 +58,7 @@ def postgres() -> Iterator[sa.URL]:
         pytest.skip("PostgreSQL does not start as root, and there is no runuser here")
     with tempfile.TemporaryDirectory(prefix="edufed-lists-") as folder:
         shutil.chown(folder, "postgres")
-        with closing(socket.socket()) as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        (port,) = free_ports(1)
         data = f"{folder}/data"
         as_postgres = ["runuser", "-u", "postgres", "--"]
         quiet = {"check": True, "capture_output": True, "cwd": folder}
