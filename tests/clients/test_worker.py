@@ -172,7 +172,7 @@ def test_a_message_that_is_still_being_fetched_is_waited_for(
     metadata = Metadata(RUN, "", 1, NODE, "", "", time.time(), 60.0, "query.hello")
     message = make_message(metadata, RecordDict({"config": ConfigRecord({"a": 1})}))
     _insert_message(message, supernode.state, supernode.state.object_store)
-    thread.join(timeout=20)
+    thread.join(timeout=120)
     assert not supernode.reply().has_error()
 
 
@@ -187,13 +187,15 @@ def test_a_dead_worker_is_answered_for(supernode: SuperNode, bundle: bytes) -> N
 
     made = ClientApp()
     made.query("hello")(die)
+    sent = time.time()
     asked = supernode.send("query.hello", bundle, ttl=60.0)
     thread = threading.Thread(target=serve, args=(supernode.settings, made))
     thread.start()
-    assert died.wait(20)
+    assert died.wait(120)
     claim = Claim.load(folder)
     assert claim is not None
-    assert claim.deadline == pytest.approx(time.time() + 60, abs=20)
+    assert claim.deadline is not None
+    assert sent + 60 <= claim.deadline <= time.time() + 60
     assert (folder / "claim.json").stat().st_mode & 0o777 == 0o600
     assert answer_for_dead(supernode.settings.address, folder, audit, "the worker ended")
     reply = supernode.reply()
@@ -207,7 +209,7 @@ def test_a_dead_worker_is_answered_for(supernode: SuperNode, bundle: bytes) -> N
     assert (entry.event, entry.details["message"]) == ("failed", "query.hello")
     assert entry.details["reason"] == "the worker ended"
     buried.set()  # what it says now is too late, and its task is no longer its own
-    thread.join(timeout=20)
+    thread.join(timeout=120)
     assert supernode.state.get_messages_legacy(is_reply=True) == []
 
 

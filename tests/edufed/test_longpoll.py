@@ -113,7 +113,7 @@ def test_a_pull_is_answered_with_nothing_when_its_time_is_up(
         started = time.monotonic()
         caller = Caller(app, pull + "pull-messages")
         await caller.task
-        assert 0.2 <= time.monotonic() - started < 1
+        assert 0.2 <= time.monotonic() - started < 3  # not the 3.5 s that it holds else
         assert caller.events[0]["status"] == 200
         assert caller.answer == b""
 
@@ -125,7 +125,7 @@ def test_an_error_is_passed_on_at_once() -> None:
         superlink.status = 401
         for call in (pull + "pull-messages", push + "push-messages", push + "push-object"):
             caller = Caller(app, call)
-            await asyncio.wait_for(caller.task, 0.5)
+            await asyncio.wait_for(caller.task, 3)
             assert caller.events[0]["status"] == 401
 
     play(scene)
@@ -136,7 +136,7 @@ def test_who_left_is_given_nothing() -> None:
         caller = Caller(app, pull + "pull-messages")
         await asyncio.sleep(0.05)
         caller.leave()
-        await asyncio.wait_for(caller.task, 0.5)
+        await asyncio.wait_for(caller.task, 3)
         await Caller(app, push + "push-messages").task
         assert superlink.pulls == 1
         assert caller.events == []
@@ -152,7 +152,7 @@ def test_an_upload_that_stalls_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) 
         await Caller(app, push + "push-messages").task
         await asyncio.sleep(0.15)
         caller = Caller(app, pull + "pull-messages")
-        await asyncio.wait_for(caller.task, 0.5)
+        await asyncio.wait_for(caller.task, 3)
         assert caller.answer
 
     play(scene)
