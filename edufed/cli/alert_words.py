@@ -28,25 +28,26 @@ _WORDS: dict[str, tuple[str, str]] = {
     "head.how": ("comparison", "比较方式"),
     "head.contacted": ("contacted", "已联系"),
     "head.others": ("not contacted", "未联系"),
-    "head.gap": ("difference", "差"),
+    "head.gap": ("difference, points", "差（百分点）"),
     "head.interval": ("95% interval", "95% 区间"),
     "unadjusted": ("as they are", "未调整"),
     "adjusted": ("at like risk, all alerts", "同等风险，全部预警"),
     "on_contacted": ("at like risk, the contacted", "同等风险，已联系者"),
     "to": ("{low} to {high}", "{low} 至 {high}"),
     "fewer": (
-        "At like risk, the outcome was rarer among contacted learners, by {gap} ({interval}).",
-        "在同等风险下，被联系者出现该结果的比例低 {gap}（{interval}）。",
+        "At like risk, the outcome was rarer among contacted learners, by {gap} percentage points"
+        " ({interval}).",
+        "在同等风险下，被联系者出现该结果的比例低 {gap} 个百分点（{interval}）。",
     ),
     "more": (
-        "At like risk, the outcome was more frequent among contacted learners, by {gap}"
-        " ({interval}).",
-        "在同等风险下，被联系者出现该结果的比例高 {gap}（{interval}）。",
+        "At like risk, the outcome was more frequent among contacted learners, by {gap} percentage"
+        " points ({interval}).",
+        "在同等风险下，被联系者出现该结果的比例高 {gap} 个百分点（{interval}）。",
     ),
     "unclear": (
         "At like risk, the outcome was about as frequent among contacted learners as among the"
-        " others: the interval ({interval}) holds no difference.",
-        "在同等风险下，被联系者与其他人出现该结果的比例没有明显差别：区间（{interval}）包含零。",
+        " others: the interval of the difference, in percentage points ({interval}), holds zero.",
+        "在同等风险下，被联系者与其他人出现该结果的比例没有明显差别：差的区间（{interval}，百分点）包含零。",
     ),
     "none": (
         "No stratum of risk holds both contacted and other learners: at like risk nobody can be"
@@ -115,7 +116,7 @@ def evaluation(found: dict[str, Any], language: str) -> list[Section]:
     if adjusted is not None:
         low, high = adjusted["low"], adjusted["high"]
         key = "fewer" if high < 0 else "more" if low > 0 else "unclear"
-        verdict = say(key, gap=_percent(abs(adjusted["gap"])), interval=between(low, high))
+        verdict = say(key, gap=f"{abs(adjusted['gap']) * 100:.1f}", interval=between(low, high))
     caution = [say("caution.cause")]
     if found["e_value"] is not None:
         caution.append(say("caution.e_value", e_value=f"{found['e_value']:.2f}"))
@@ -152,4 +153,4 @@ def _percent(value: float | None) -> str:
 
 
 def _signed(value: float) -> str:
-    return f"{value * 100:+.1f}%"
+    return f"{value * 100:+.1f}"

@@ -130,6 +130,7 @@ def test_the_command_compares_and_cautions(tmp_path: Path, language: str, said: 
     assert found["counts"]["compared"] == 900
     page = (tmp_path / "out" / "evaluation.md").read_text(encoding="utf-8")
     assert said in page
+    assert ("percentage points" if language == "en" else "个百分点") in page
     assert "s0001" not in page + json.dumps(found)
     assert (tmp_path / "out" / "evaluation.md").stat().st_mode & 0o077 == 0
 
