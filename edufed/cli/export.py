@@ -11,7 +11,7 @@ import pandas as pd
 from rich.console import Console
 
 from clients.delivery import said
-from clients.predict import write_predictions
+from clients.predict import check_suffix, write_predictions
 from clients.site import Site
 from clients.transfer_scores import keeps
 from clients.vertical_scoring import predictions_file
@@ -42,6 +42,8 @@ def command(arguments: Sequence[str]) -> None:
         raise SettingsError("name either out=FILE.csv, out=FILE.parquet or url=URL table=NAME")
     if ("url" in given) != ("table" in given):
         raise SettingsError("url= and table= go together; add the one that is missing")
+    if "out" in given:
+        check_suffix(Path(given["out"]))
     language, run, console = language_of(given), Path(given["run"]), Console(stderr=True)
     job = job_of(run)
     url = url_of(given["url"], "url", Path()) if "url" in given else None

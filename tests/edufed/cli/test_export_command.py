@@ -14,6 +14,7 @@ from edufed.acting.issue import COLUMNS
 from edufed.acting.table import read_table
 from edufed.cli.export import command, job_of
 from edufed.config import SettingsError
+from edufed.records import DataError
 from server.report.write import write_report
 
 
@@ -60,6 +61,11 @@ def test_a_table_takes_them_once(run: Path, tmp_path: Path) -> None:
 def test_wrong_arguments_are_one_line(run: Path, arguments: list[str], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         command([f"run={run}", *arguments])
+
+
+def test_a_file_of_another_kind_is_refused_before_lists_are_made(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"\.csv or \.parquet"):
+        command([f"run={tmp_path / 'nowhere'}", "out=a.xlsx"])
 
 
 def test_a_folder_without_a_job_is_refused(tmp_path: Path) -> None:
