@@ -12,6 +12,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -28,13 +29,14 @@ from clients.summation import advert, contribute
 from edufed.arrays import Arrays, unprefixed
 from edufed.config.job import Job
 from edufed.config.portrait import NIGHT_SHARE, PortraitSettings
+from edufed.config.privacy import HeSettings, SecureSums
 from edufed.features.matrix import FeatureMatrix
 from edufed.narrow import narrowed, widened
 from edufed.portrait.evidence import Learners, agreement_alone, evidence
 from edufed.portrait.fits import Arrays as Fitted
 from edufed.portrait.fits import Family, assign
 from edufed.portrait.published import PortraitDescription, Portraits, save_portraits
-from edufed.portrait.resamples import LEAST_SITES, Resamples
+from edufed.portrait.resamples import LEAST_SITES, Halves, Resamples, tells_of_few
 from edufed.portrait.rules import tag
 from edufed.portrait.search import answer, families, search_alone
 from edufed.portrait.starts import moments
@@ -85,7 +87,7 @@ def train(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> Answ
     """Answer with what one step of the fits under way needs of the training learners."""
     here = prepared(site, job, meta, arrays)
     x = here.learners.x[here.learners.learn]
-    weights = here.draw(resamples_of(job, meta), site, job)[here.learners.learn]
+    weights = here.draw(resamples_of(job, meta, site), site, job)[here.learners.learn]
     sums = answer(meta["fits"], unprefixed(WEIGHT, arrays), x, weights)
     return {}, contribute(site, job, Share(sums=sums), arrays)
 
@@ -98,7 +100,7 @@ def evaluate(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> A
     """
     here = prepared(site, job, meta, arrays)
     learners, settings = here.learners, job.portrait
-    resamples = resamples_of(job, meta)
+    resamples = resamples_of(job, meta, site)
     drawn = here.by_person(
         settings.replicates, np.random.default_rng([bootstrap_seed(site, job), 1])
     )
@@ -185,18 +187,41 @@ def _people(person: npt.NDArray[np.intp]) -> int:
     return int(person.max(initial=-1)) + 1
 
 
-def resamples_of(job: Job, meta: Mapping[str, Any]) -> Resamples:
-    """Return the resamples that a message is about.
+def resamples_of(job: Job, meta: Mapping[str, Any], site: Site | None = None) -> Resamples:
+    """Return the resamples that a message is about, as far as `site` may take part in them.
 
     Raises
     ------
     WireError
         A half is of so few sites that its sums would tell of one.
     """
-    partitions = tuple((tuple(one), tuple(other)) for one, other in meta["halves"])
-    if any(len(half) < LEAST_SITES for halves in partitions for half in halves):
+    partitions = tuple(
+        (tuple(map(str, one)), tuple(map(str, other))) for one, other in meta["halves"]
+    )
+    if any(len(set(half)) < LEAST_SITES for halves in partitions for half in halves):
         raise WireError(f"half of the sites would be fewer than {LEAST_SITES}: this is not summed")
+    if site is not None and isinstance(job.privacy, SecureSums | HeSettings):
+        _check_halves(partitions, site.name, frozenset(site.roster(job)))
     return Resamples(job.portrait.clusters.bootstraps, partitions)
+
+
+@lru_cache(maxsize=8)
+def _check_halves(partitions: tuple[Halves, ...], me: str, roster: frozenset[str]) -> None:
+    """Check that halves are of sites that this one knows, and tell of few by no combination.
+
+    A name that nobody has, or a site that stands in no half or in both, would make the others few.
+
+    Raises
+    ------
+    WireError
+    """
+    everyone = {frozenset(one) | frozenset(other) for one, other in partitions}
+    whole = len(everyone) <= 1 and all(not set(one) & set(other) for one, other in partitions)
+    names = sorted(next(iter(everyone), frozenset()))
+    if not whole or not set(names) <= roster or (names and me not in names):
+        raise WireError("the halves are not of the sites that this one knows: this is not summed")
+    if tells_of_few(names, partitions):
+        raise WireError(f"halves tell of fewer than {LEAST_SITES} sites: this is not summed")
 
 
 def prepared(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> Prepared:

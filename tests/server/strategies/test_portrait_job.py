@@ -336,6 +336,27 @@ def test_a_half_of_few_sites_gets_no_sums(secure: Run) -> None:
         site_half.resamples_of(secure.job, few)
 
 
+@pytest.mark.parametrize("ghosts", [("nobody", "nothing"), ("region-01", "region-01")])
+def test_a_half_of_one_site_and_of_names_alone_gets_no_sums(
+    ghosts: tuple[str, str], secure: Run
+) -> None:
+    site = Site(simulated_sites(secure.job)[0])
+    names = [other.name for other in simulated_sites(secure.job)]
+    few = {"halves": [[[site.name, *ghosts], [name for name in names if name != site.name]]]}
+    with pytest.raises(WireError, match="this is not summed"):
+        site_half.resamples_of(secure.job, few, site)
+
+
+def test_halves_that_tell_of_few_by_their_difference_get_no_sums(secure: Run) -> None:
+    site = Site(simulated_sites(secure.job)[0])
+    names = sorted(other.name for other in simulated_sites(secure.job))
+    other = [*names[:2], names[3]]
+    halves = [[names[:3], names[3:]], [other, [name for name in names if name not in other]]]
+    assert site_half.resamples_of(secure.job, {"halves": halves[:1]}, site)
+    with pytest.raises(WireError, match="halves tell of fewer than 3 sites"):
+        site_half.resamples_of(secure.job, {"halves": halves}, site)
+
+
 def test_a_site_makes_its_tag_list_from_what_it_kept(secure: Run, tmp_path: Path) -> None:
     save = hand_over(secure.federation, secure.outcome, secure.report)
     save(tmp_path / "model")
