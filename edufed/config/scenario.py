@@ -32,7 +32,8 @@ class VerticalSettings(ScenarioSettings):
 
     name: Literal["vertical"]  # its loss is the label party's, on the training learners
     min_sites: Annotated[int, Field(ge=2)]
-    model: str | None = None  # score current learners with the model of this job: edufed predict
+    # Score current learners with the model of this job: edufed predict.
+    model: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")] | None = None
 
 
 class TransferSettings(ScenarioSettings):
