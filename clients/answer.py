@@ -25,6 +25,7 @@ from edufed.arrays import Arrays
 from edufed.config import Job, SettingsError
 from edufed.config.compose import check_job
 from edufed.config.privacy import PrivateLearners
+from edufed.privacy.he import HeRangeError
 from edufed.privacy.ledger import BudgetError, LedgerError
 from edufed.privacy.secagg import RangeError, SecAggError
 from edufed.private_files import IdentityError
@@ -38,6 +39,8 @@ Handler = Callable[[Site, Job, dict[str, Any], Arrays], Answer]
 
 #: Said under differential privacy in place of a reason that depends on learners' records.
 WITHHELD = "it cannot take part with its data; the site's own log says more"
+#: Said where a number does not fit into a hidden sum, in place of how many and how large.
+BEYOND = "a number is not finite, or beyond what hidden sums hold; the site's own log says more"
 #: Status of an answer -> what the audit log calls it.
 _EVENTS = {"ok": "answered", "refused": "refused", "unprepared": "failed", "failed": "failed"}
 
@@ -76,7 +79,11 @@ def answer(message: Message, context: Context, handler: Handler) -> Message:
         status, reason = "refused", str(error)
     except UnpreparedError as error:
         status, reason = "unprepared", str(error)
-    except (DataError, RangeError, TrainingError) as error:
+    except (HeRangeError, RangeError) as error:
+        # How many numbers are too large is the site's own; the log has it.
+        log.error("%s: %s", question.name or "this site", error)
+        status, reason = "failed", BEYOND
+    except (DataError, TrainingError) as error:
         log.error("%s: %s", question.name or "this site", error)
         status, reason = "failed", _in_public(question, str(error))
     except (

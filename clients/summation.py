@@ -18,6 +18,7 @@ from clients.site import Site
 from edufed.arrays import Arrays, as_array
 from edufed.config.job import Job
 from edufed.config.privacy import HeSettings, SecureSums
+from edufed.privacy.fixed_point import FixedPoint
 from edufed.privacy.secagg import SecAggPlan, SecAggSite
 from edufed.private_files import read_private, write_private
 from edufed.share import Share, to_arrays, to_vector
@@ -66,7 +67,8 @@ def contribute(site: Site, job: Job, share: Share, arrays: Arrays) -> Arrays:
     if not isinstance(job.privacy, SecureSums):
         return to_arrays(share)
     member = _member(site, job)
-    message = member.mask(arrays[REQUEST].tobytes(), to_vector(share))
+    # Of numbers that the coordinator chose, the narrow range would tell how large values are.
+    message = member.mask(arrays[REQUEST].tobytes(), to_vector(share), codec=FixedPoint())
     _keep(site, job, member)
     return {MASKED: as_array(message)}
 

@@ -10,9 +10,9 @@ Against secure aggregation: no shares, but four times the bytes both ways, the *
 too, and a coordinator that joins forces with a single site reads every vector.
 """
 
-from edufed.privacy.he.ckks import HeError
+from edufed.privacy.he.ckks import HeError, HeRangeError
 from edufed.privacy.he.coordinator import HeSum
 from edufed.privacy.he.site import HeSite
 from edufed.privacy.he.wire import error, fraction_for
 
-__all__ = ["HeError", "HeSite", "HeSum", "error", "fraction_for"]
+__all__ = ["HeError", "HeRangeError", "HeSite", "HeSum", "error", "fraction_for"]

@@ -39,6 +39,10 @@ class HeError(SecAggError):
     """Encrypted summing that cannot go on; the message is one line and holds no value."""
 
 
+class HeRangeError(HeError):
+    """Values that cannot be encrypted; the message counts them, and is for the site alone."""
+
+
 def limit(sites: int) -> int:
     """Largest size of a whole number that each of `sites` sites may send."""
     return _MOST // sites

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from edufed.privacy.he import ckks
-from edufed.privacy.he.ckks import Cipher, HeError
+from edufed.privacy.he.ckks import Cipher, HeRangeError
 from edufed.privacy.he.tags import TAG_BYTES, read_tag, tag, tag_of_sum, write_tag
 from edufed.privacy.he.wire import MOST_FRACTION, REQUEST, SUM, digest, digest_of_sum, keyless
 from edufed.privacy.keys import (
@@ -124,7 +124,7 @@ class HeSite:
         ------
         SecAggError
             No key yet, a round answered before, or a vector of another length.
-        HeError
+        HeRangeError
             A value that is not finite, or beyond the range.
         """
         opened = unpack(request, Kind.HE_REQUEST, self._context, self._plan)
@@ -148,7 +148,7 @@ class HeSite:
             # NaN fails the comparison, and an infinity too.
             wrong = int((~(np.abs(scaled) <= most)).sum())
         if wrong:
-            raise HeError(
+            raise HeRangeError(
                 f"{wrong} of {array.size} values are not finite or larger than "
                 f"{most / 2.0**fraction:.6g}, the most a site may send with "
                 f"{len(self._publics)} sites and {fraction} binary digits"

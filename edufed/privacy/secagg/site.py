@@ -105,15 +105,31 @@ class SecAggSite:
 
     # Every round
 
-    def mask(self, request: bytes, values: npt.ArrayLike, *, clip: bool = False) -> bytes:
+    def mask(
+        self,
+        request: bytes,
+        values: npt.ArrayLike,
+        *,
+        clip: bool = False,
+        codec: FixedPoint | None = None,
+    ) -> bytes:
         """Mask `values`, shape (m,), for the round that `request` opens.
 
-        With `clip`, values beyond the fixed-point range are cut to it instead of refused.
+        Parameters
+        ----------
+        request : bytes
+        values : array
+        clip : bool
+            Cut values beyond the fixed-point range to it instead of refusing them.
+        codec : FixedPoint, optional
+            The numbers that this site takes part with, whatever the request announces; any unless
+            given.
 
         Raises
         ------
         SecAggError
-            A round already answered or beyond the plan, or a vector of another length.
+            A round already answered or beyond the plan, a vector of another length, or other
+            numbers than `codec`.
         RangeError
             A value that the announced fixed-point numbers cannot hold.
         """
@@ -126,6 +142,8 @@ class SecAggSite:
                 "rounds of this set-up"
             )
         bits, fraction, length = MASK_REQUEST.unpack(opened.body)
+        if codec not in (None, FixedPoint(bits, fraction)):
+            raise SecAggError("the round is for fixed-point numbers that this site does not send")
         codec = FixedPoint(bits, fraction)
         array = np.asarray(values)
         if array.shape != (length,):

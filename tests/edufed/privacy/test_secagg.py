@@ -154,6 +154,19 @@ def test_values_out_of_range_are_refused_and_the_round_is_not_used_up(gather):
     party.coordinator.add_masked(site.mask(request, [1e6], clip=True))
 
 
+def test_a_site_sends_no_numbers_but_those_it_insists_on(gather):
+    """A range of the coordinator's choice would tell how large a site's values are."""
+    party = gather(3, rounds=3)
+    party.set_up()
+    site = party.sites["site00"]
+    for codec in (FixedPoint(64, 62), FixedPoint(32, 24)):
+        request = party.coordinator.mask_request(1, codec)
+        with pytest.raises(SecAggError, match="fixed-point numbers that this site does not send"):
+            site.mask(request, [1.0], codec=FixedPoint())
+    request = party.coordinator.mask_request(1, FixedPoint())
+    party.coordinator.add_masked(site.mask(request, [1.0], codec=FixedPoint()))
+
+
 def test_both_sides_continue_from_stored_state_at_every_step(gather, tmp_path):
     party = gather(3, rounds=2)
     plan = party.plan
