@@ -112,7 +112,8 @@ class Rules(Settings):
         """
         if name not in self.approvers:
             raise SettingsError(
-                f"approver: {name!r} is not among the approvers of rules {self.name!r}"
+                f"approver: {name!r} is not among the approvers of rules {self.name!r}:"
+                f" {', '.join(self.approvers)}"
             )
 
 
