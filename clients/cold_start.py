@@ -1,37 +1,36 @@
 """Cold start, the site's half. The coordinator's: `server/strategies/vertical.py`.
 
-The protocol is that of vertical training (`clients/vertical.py`), with a label for each category of
-the resources of the platform that new learners come to, which is the label party. What it makes of
-the summed scores stays there: figures without a learner go to the coordinator, and a list for each
-newcomer lies in its state folder.
+The protocol is that of vertical training (`clients/vertical_steps.py`), with a label for each
+category of the resources of the platform that new learners come to, which is the label party. What
+it makes of the summed scores stays there: figures without a learner go to the coordinator, and a
+list for each newcomer lies in its state folder.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from clients.alignment import Mail, align_step, part_of
 from clients.answer import Answer
-from clients.newcomers import Newcomers, newcomers
-from clients.parties import Parties, Parts
+from clients.newcomers import newcomers
+from clients.parties import Parties
 from clients.platform import TEST, TRAIN, identifiers, identify
 from clients.predict import write_predictions
 from clients.site import Site
 from clients.steps import forget_steps
 from clients.taste import taste
-from clients.vertical import ANSWER, BEGIN, AnyLabelSide, Sides, training_step
 from clients.vertical_feature import FeatureSide
 from clients.vertical_label import LabelSide
+from clients.vertical_steps import AnyLabelSide, alignment_step, training_step
 from clients.welcome import figures, welcome_lists
-from edufed.arrays import Arrays, prefixed
+from edufed.arrays import Arrays
 from edufed.config.job import Job
-from edufed.privacy.psi import Alignment
 from edufed.records import DataError
 
 
@@ -77,47 +76,12 @@ def align(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> Answ
         ids = identify(own.arrivals.link.tolist(), own.arrivals.course_id.tolist())
     else:
         ids = identifiers(taste(site, job).learners)
-
-    def finish(
-        parties: Parties, alignment: Alignment, mail: Mail
-    ) -> tuple[Arrays, dict[str, Any], dict[str, Parts]]:
-        rows: Arrays = {"rows": alignment.rows}
-        if parties.leads:
-            label = label_side(site, job, parties, alignment.rows, {})
-            columns = {name: int(meta["parties"][name]) for name in parties.others}
-            letters = {name: {BEGIN: letter} for name, letter in label.begin(columns).items()}
-            rows["alone"] = label.alone
-            said = {"rows": len(alignment), "left_out": len(ids) - len(alignment)}
-            return rows | prefixed("side/", label.state), said, letters
-        begin = part_of(mail, parties.leader, BEGIN)
-        part = FeatureSide.part_of(parties, begin, len(alignment))
-        x = taste(site, job).of(alignment.rows, part == TRAIN)
-        feature = FeatureSide(job, parties, x, {})
-        letters = {parties.leader: {ANSWER: feature.begin(begin)}}
-        said = {"present": int(alignment.present.sum())}
-        return rows | prefixed("side/", feature.state), said, letters
-
-    return align_step(site, job, meta, arrays, ids, finish)
+    return alignment_step(site, job, meta, arrays, ids, _ColdStart(site, job))
 
 
 def train(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> Answer:
     """Take one step of training; at its end the label party judges and writes its lists."""
-
-    def say(
-        _parties: Parties, label: AnyLabelSide, state: Arrays, said: dict[str, Any]
-    ) -> dict[str, Any]:
-        if said["stopped_by"] is None:
-            return {"roc_auc": None}
-        own, rows = newcomers(site, job), state["rows"]
-        listed = welcome_lists(own, job, rows, label.scores)
-        write_predictions(listed, lists_file(site, job.id))
-        return {
-            "roc_auc": None,
-            "figures": figures(own, job, rows, state["alone"], label.scores),
-            "lists": len(listed[["learner_id", "course_id"]].drop_duplicates()),
-        }
-
-    return training_step(site, job, meta, arrays, Sides(_feature_side, label_side, say))
+    return training_step(site, job, meta, arrays, _ColdStart(site, job))
 
 
 def publish(site: Site, job: Job, _meta: Mapping[str, Any], _arrays: Arrays) -> Answer:
@@ -131,16 +95,40 @@ def lists_file(site: Site, job_id: str) -> Path:
     return site.store.folder / "lists" / f"{job_id}.csv"
 
 
-def label_side(
-    site: Site, job: Job, parties: Parties, rows: npt.NDArray[np.int64], state: Arrays
-) -> LabelSide:
-    """Return the label party as it stands, its rows in the order that all share."""
-    own: Newcomers = newcomers(site, job)
-    return LabelSide(job, parties, own.x[rows], own.y[rows], own.part[rows], state)
+@dataclass(frozen=True)
+class _ColdStart:
+    """A target for each category of resources; see `clients.vertical_steps.Purpose`."""
 
+    site: Site
+    job: Job
 
-def _feature_side(
-    site: Site, job: Job, parties: Parties, rows: npt.NDArray[np.int64], state: Arrays
-) -> FeatureSide:
-    x = taste(site, job).of(rows, state["part"] == TRAIN)
-    return FeatureSide(job, parties, x, state)
+    def label(self, parties: Parties, rows: npt.NDArray[np.int64], state: Arrays) -> LabelSide:
+        own = newcomers(self.site, self.job)
+        return LabelSide(self.job, parties, own.x[rows], own.y[rows], own.part[rows], state)
+
+    def feature(
+        self,
+        parties: Parties,
+        rows: npt.NDArray[np.int64],
+        part: npt.NDArray[np.uint8],
+        state: Arrays,
+    ) -> FeatureSide:
+        x = taste(self.site, self.job).of(rows, part == TRAIN)
+        return FeatureSide(self.job, parties, x, state)
+
+    def alone(self, label: AnyLabelSide) -> npt.NDArray[np.float64]:
+        return label.alone
+
+    def say(
+        self, _parties: Parties, label: AnyLabelSide, state: Arrays, said: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        if said["stopped_by"] is None:
+            return {"roc_auc": None}
+        own, rows = newcomers(self.site, self.job), state["rows"]
+        listed = welcome_lists(own, self.job, rows, label.scores)
+        write_predictions(listed, lists_file(self.site, self.job.id))
+        return {
+            "roc_auc": None,
+            "figures": figures(own, self.job, rows, state["alone"], label.scores),
+            "lists": len(listed[["learner_id", "course_id"]].drop_duplicates()),
+        }

@@ -7,7 +7,7 @@ the alignment's own (`edufed.privacy.psi`) and the sender's key; then it is seal
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -81,6 +81,11 @@ class Parties:
         return self.me == self.leader
 
     @property
+    def features(self) -> list[str]:
+        """Names of the feature parties."""
+        return [name for name in self.plan.names if name != self.leader]
+
+    @property
     def state(self) -> Arrays:
         """What must outlast the object; secret."""
         kept = {"secret": as_array(self.channels.secret)}
@@ -139,6 +144,22 @@ class Parties:
             It was altered, or is not from `sender`, or about something else.
         """
         return dict(unbundle(self.channels.unseal(sender, subject, letter)))
+
+    def answers(
+        self, number: int, letters: Mapping[str, bytes], active: Collection[str]
+    ) -> dict[str, Parts]:
+        """Open the answers to a round, of those parties that still take part.
+
+        Raises
+        ------
+        ChannelError
+            As `unseal`.
+        """
+        return {
+            name: self.unseal(name, f"answer {number}", letter)
+            for name, letter in letters.items()
+            if name in active
+        }
 
     def shared(self, peer: str, purpose: str) -> bytes:
         """Derive 32 bytes that this party and `peer` alone have."""

@@ -46,11 +46,7 @@ class SplitFeatureSide:
         self.job, self.parties = job, parties
         plan = plan_of(job)
         self.number = int(state["number"]) if state else 0
-        self._summed = (
-            state["summed"].tolist()
-            if state
-            else [name for name in parties.plan.names if name != parties.leader]
-        )
+        self._summed = state["summed"].tolist() if state else parties.features
         self._part: npt.NDArray[np.uint8] = state.get("part", np.zeros(0, np.uint8))
         self._given: Array = state.get("given", np.zeros((len(x), plan.embedding))).copy()
         self._waiting: Array = state.get("waiting", np.zeros((0, plan.embedding)))

@@ -196,11 +196,7 @@ class SplitLabelSide:
             As `clients.vertical_label.LabelSide.next`; `loss` is the validation learners'.
         """
         course = self.course
-        came = {
-            name: self.parties.unseal(name, f"answer {course.round}", letter)
-            for name, letter in letters.items()
-            if name in course.active
-        }
+        came = self.parties.answers(course.round, letters, course.active)
         # One that is lost stands where it was: what it has added to the sums stays.
         lost = sorted(set(course.active) - set(came))
         course.active = sorted(came)

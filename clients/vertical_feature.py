@@ -57,11 +57,7 @@ class FeatureSide:
         self.job, self.parties, self._given = job, parties, x
         self.number = int(state["number"]) if state else 0
         self._dealt: Parts | None = None
-        self._summed = (
-            state["summed"].tolist()
-            if state
-            else [name for name in parties.plan.names if name != parties.leader]
-        )
+        self._summed = state["summed"].tolist() if state else parties.features
         if state:
             self._restore(state["part"], int(state["labels"]), unprefixed("product/", state))
             self._block = self._new_block(unprefixed("block/", state))

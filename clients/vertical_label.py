@@ -189,11 +189,7 @@ class LabelSide:
         letters : dict of str to bytes
         """
         course = self.course
-        came = {
-            name: self.parties.unseal(name, f"answer {course.round}", letter)
-            for name, letter in letters.items()
-            if name in course.active
-        }
+        came = self.parties.answers(course.round, letters, course.active)
         lost = sorted(set(course.active) - set(came))
         for name in lost:
             # It stands where it was: what it has added to the scores stays.

@@ -75,9 +75,7 @@ def align(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> Answ
         if parties.leads:
             return kept, {"rows": len(alignment), "left_out": len(ids) - len(alignment)}, {}
         scores = _own_scores(site, job, learners.matrix, alignment)
-        vector = masked(
-            scores.ravel(), parties.me, _feature_parties(parties), _ROUND, parties.shared
-        )
+        vector = masked(scores.ravel(), parties.me, parties.features, _ROUND, parties.shared)
         letter = parties.seal(parties.leader, _SCORES, {_SCORES: vector})
         said = {"present": int(alignment.present.sum())}
         return kept, said, {parties.leader: {_SCORES: letter}}
@@ -140,10 +138,6 @@ def _current(matrix: FeatureMatrix) -> npt.NDArray[np.bool_]:
     """Rows to score: those without a result yet; all, where every result is known."""
     unknown = np.isnan(matrix.target)
     return unknown if unknown.any() else np.ones(len(matrix), dtype=bool)
-
-
-def _feature_parties(parties: Parties) -> list[str]:
-    return [name for name in parties.plan.names if name != parties.leader]
 
 
 def _own_scores(site: Site, job: Job, matrix: FeatureMatrix, alignment: Alignment) -> Array:
