@@ -81,11 +81,7 @@ def hello(site: Site, job: Job, meta: Mapping[str, Any], _arrays: Arrays) -> Ans
         "n_train": int(parts.train.sum()),
         "n_valid": int(parts.valid.sum()),
         "n_test": int(parts.test.sum()),
-        "missing": [
-            name
-            for name, column in zip(matrix.names, matrix.values.T, strict=True)
-            if np.isnan(column).all()
-        ],
+        "missing": matrix.missing,
         "quality": learners.quality,
         "seconds_features": seconds,
     }, advert(site, job, resumed=bool(meta["resumed"]))
@@ -115,7 +111,7 @@ def train(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> Answ
         ),
         l2=job.model.l2,
         proximal_mu=settings.proximal_mu if isinstance(settings, FedProxSettings) else 0.0,
-        seed=_seed(job, site.name, int(meta["model_round"])),
+        seed=round_seed(job, site.name, int(meta["model_round"])),
     )
     weights = keep_personal(site, job, model, int(meta["model_round"]) + 1)
     if settings.max_update_norm is not None:
@@ -168,7 +164,7 @@ def local_only(site: Site, job: Job) -> npt.NDArray[np.float64]:
     matrix = site.learners(job.early_warning.cutoff_day).matrix
     cohorts = sorted(set(matrix.course_id.tolist()))
     alone = build_design(matrix, job, cohorts, statistics(matrix, job, cohorts))
-    seed = _seed(job, site.name, 0)
+    seed = round_seed(job, site.name, 0)
     model = fit_alone(job, alone, seed)
     x_test, y_test = alone.part(alone.split.test)
     return score_summary(y_test, predict_risk(model, x_test))
@@ -263,7 +259,7 @@ def _personal_file(job: Job, number: int) -> str:
     return f"jobs/{job.id}/personal-{number:04d}"
 
 
-def _seed(job: Job, site: str, number: int) -> int:
-    """Seed of one site's round: the same in every run, different between sites and rounds."""
+def round_seed(job: Job, site: str, number: int) -> int:
+    """Return a seed for one site's round: the same in every run, else different."""
     text = f"{job.seed}/{site}/{number}"
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big")

@@ -60,11 +60,7 @@ def hello(site: Site, job: Job, meta: Mapping[str, Any], _arrays: Arrays) -> Ans
         "n_train": int(learn.sum()),
         "n_valid": 0,
         "n_test": int(test.sum()),
-        "missing": [
-            name
-            for name, column in zip(matrix.names, matrix.values.T, strict=True)
-            if np.isnan(column).all()
-        ],
+        "missing": matrix.missing,
         "quality": learners.quality,
         "seconds_features": seconds,
     }, advert(site, job, resumed=bool(meta["resumed"]))

@@ -7,7 +7,6 @@ the head (LG-FedAvg), sums of embeddings by class (FedProto), or logits of gener
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -18,6 +17,7 @@ from scipy.special import expit
 
 from clients.answer import Answer
 from clients.canonical import domain
+from clients.horizontal import round_seed
 from clients.site import Site
 from clients.summation import contribute
 from clients.transfer import hello as hello
@@ -60,7 +60,13 @@ def train(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> Answ
     if kept is not None:
         neural.put(model, kept)
     neural.put(model, unprefixed(WEIGHT, arrays))
-    _train(model, rows, job, _seed(job, site, int(meta["model_round"])), _pull(job, rows, arrays))
+    _train(
+        model,
+        rows,
+        job,
+        round_seed(job, site.name, int(meta["model_round"])),
+        _pull(job, rows, arrays),
+    )
     site.store.save(_file(job), _whole(model))
     loss = float(losses(rows.y, neural.logits(model, rows.x)).sum()) if len(rows.y) else 0.0
     sums: Arrays = {"loss": np.array([loss, len(rows.y)])}
@@ -83,7 +89,7 @@ def evaluate(site: Site, job: Job, meta: Mapping[str, Any], arrays: Arrays) -> A
         neural.put(model, kept)
     neural.put(model, unprefixed(WEIGHT, arrays))
     for number in range(int(meta["model_round"])):
-        _train(alone, rows, job, _seed(job, site, number), Pull())
+        _train(alone, rows, job, round_seed(job, site.name, number), Pull())
     held = [losses(rows.y_held, neural.logits(each, rows.x_held)) for each in (model, alone)]
     verdict = judge(*held) if len(rows.y_held) > 1 else None
     return {
@@ -170,8 +176,3 @@ def _whole(model: EncodedModel) -> Arrays:
 
 def _file(job: Job) -> str:
     return f"jobs/{job.id}/encoder"
-
-
-def _seed(job: Job, site: Site, number: int) -> int:
-    text = f"{job.seed}/{site.name}/{number}"
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big")

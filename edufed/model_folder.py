@@ -14,7 +14,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,12 +23,41 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from edufed.arrays import Arrays
-from edufed.config.errors import one_line
+from edufed.config.errors import Settings, one_line
+from edufed.config.numbers import NotNegativeInt
 from edufed.records import DataError
 
 JSON, TENSORS = "model.json", "model.safetensors"
 
 Manifest = TypeVar("Manifest", bound=BaseModel)
+
+
+class ModelDescription(Settings):
+    """What is said of every model.
+
+    Parameters
+    ----------
+    job, created : str
+        Id and ISO date of the job that made it.
+    scenario, task, data : str
+        Names of the job's parts.
+    """
+
+    format: Literal[1] = 1
+    edufed: str
+    job: str
+    created: str
+    scenario: str
+    task: str
+    data: str
+
+
+class SiteShare(Settings):
+    """One site's part in a model."""
+
+    site: str
+    n_train: NotNegativeInt
+    n_test: NotNegativeInt
 
 
 def write_model(
@@ -88,6 +117,11 @@ def read_manifest(folder: Path, kind: type[Manifest]) -> Manifest:
         raise DataError(one_line(error, kind, where=str(file))) from None
     except ValueError:
         raise DataError(f"{file}: damaged, it is not JSON; copy the model folder again") from None
+
+
+def description_in(manifest: BaseModel, kind: type[Manifest]) -> Manifest:
+    """Return the description of a model that its manifest adds to."""
+    return kind(**{name: getattr(manifest, name) for name in kind.model_fields})
 
 
 class _Task(BaseModel):

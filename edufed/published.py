@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -19,35 +19,39 @@ from pydantic import Field
 from edufed.arrays import Arrays, prefixed, unprefixed
 from edufed.config.errors import Settings
 from edufed.config.model import ModelSettings
+from edufed.config.numbers import NotNegativeInt
 from edufed.model_card import write_cards
-from edufed.model_folder import TENSORS, read_manifest, read_tensors, write_model
+from edufed.model_folder import (
+    TENSORS,
+    ModelDescription,
+    description_in,
+    read_manifest,
+    read_tensors,
+    write_model,
+)
 from edufed.models import RiskModel, Weights, build_model, set_weights
 from edufed.narrow import narrowed, widened
 from edufed.records import DataError
 
 _WEIGHTS, _ARRAYS = "weights/", "arrays/"
 
-Count = Annotated[int, Field(ge=0)]
-
 
 class SiteScore(Settings):
     """One site's part in the model, and how well it serves its learners."""
 
     site: str
-    n_train: Count | None  # not told under differential privacy
-    n_test: Count | None
+    n_train: NotNegativeInt | None  # not told under differential privacy
+    n_test: NotNegativeInt | None
     roc_auc: float | None
 
 
-class Description(Settings):
+class Description(ModelDescription):
     """Everything about a model but its numbers.
 
     Parameters
     ----------
-    job, created : str
-        Id and ISO date of the job that made it.
-    scenario, task, data, strategy : str
-        Names of the job's parts.
+    strategy : str
+        Its name.
     cutoff : float
         Days after course start; a learner is scored with what is known by then.
     relative, min_cohort
@@ -67,23 +71,16 @@ class Description(Settings):
         Columns by exact sums over all sites, or in fixed units and beside noisy course means.
     """
 
-    format: Literal[1] = 1
-    edufed: str
-    job: str
-    created: str
-    scenario: str
-    task: str
-    data: str
     strategy: str
     model: ModelSettings
     cutoff: float
     relative: bool
-    min_cohort: Count
+    min_cohort: NotNegativeInt
     features: list[str]
     features_version: str
     columns: list[str]
-    seed: Count
-    rounds: Count
+    seed: NotNegativeInt
+    rounds: NotNegativeInt
     metrics: dict[str, float | None]
     sites: list[SiteScore]
     privacy: dict[str, Any]
@@ -155,7 +152,7 @@ def load_published(folder: Path) -> PublishedModel:
     if not all(np.isfinite(array).all() for array in weights.values()):
         raise DataError(f"{folder / TENSORS}: a weight is NaN or infinite; train the model again")
     return PublishedModel(
-        description=Description(**manifest.model_dump(exclude={"texts", "sha256"})),
+        description=description_in(manifest, Description),
         weights=weights,
         arrays={name: widened(array) for name, array in unprefixed(_ARRAYS, tensors).items()}
         | {name: np.array(texts, dtype=np.str_) for name, texts in manifest.texts.items()},

@@ -14,7 +14,7 @@ from edufed.recommend.models import Trained
 from edufed.recommend.published import (
     Recommender,
     RecommenderDescription,
-    SiteShare,
+    SiteScore,
     save_recommender,
 )
 from edufed.wire import SUM, WEIGHT
@@ -69,7 +69,7 @@ def _describe(
         rounds=rounds,
         table=cast(dict[str, Any], report.more["recommend"])["table"],
         sites=[
-            SiteShare(
+            SiteScore(
                 site=site.site,
                 n_train=site.n_train or 0,
                 n_test=site.n_test or 0,

@@ -38,3 +38,9 @@ class FeatureMatrix:
 
     def __len__(self) -> int:
         return len(self.values)
+
+    @property
+    def missing(self) -> list[str]:
+        """Names of the features that the site knows of no learner."""
+        columns = zip(self.names, self.values.T, strict=True)
+        return [name for name, column in columns if np.isnan(column).all()]

@@ -11,14 +11,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
 
 from edufed.arrays import Arrays, prefixed, unprefixed
-from edufed.config.errors import Settings
 from edufed.config.portrait import PortraitSettings
 from edufed.features.catalogue import FEATURE_VERSION
 from edufed.features.cohort import BINS
@@ -26,6 +24,9 @@ from edufed.model_card import write_cards
 from edufed.model_folder import (
     JSON,
     TENSORS,
+    ModelDescription,
+    SiteShare,
+    description_in,
     read_manifest,
     read_tensors,
     write_model,
@@ -34,24 +35,13 @@ from edufed.portrait.fits import Family
 from edufed.records import DataError
 
 _FIT = "fit/"
-Count = Annotated[int, Field(ge=0)]
 
 
-class SiteShare(Settings):
-    """One site's part."""
-
-    site: str
-    n_train: Count
-    n_test: Count
-
-
-class PortraitDescription(Settings):
+class PortraitDescription(ModelDescription):
     """Everything about portraits but their numbers.
 
     Parameters
     ----------
-    job, created : str
-        Id and ISO date of the job that made them.
     settings : PortraitSettings
         Of the job's task: rules and thresholds with them.
     features_version : str
@@ -65,13 +55,7 @@ class PortraitDescription(Settings):
         As in the report.
     """
 
-    format: Literal[1] = 1
-    edufed: str
-    job: str
-    created: str
-    scenario: str
     task: Literal["portrait"]
-    data: str
     settings: PortraitSettings
     features_version: str
     family: str | None
@@ -147,9 +131,8 @@ def load_portraits(folder: Path) -> Portraits:
             f" {manifest.edufed} or run the job again"
         )
     tensors = read_tensors(folder, manifest.sha256)
-    fields = PortraitDescription.model_fields
     model = Portraits(
-        PortraitDescription(**{name: getattr(manifest, name) for name in fields}),
+        description_in(manifest, PortraitDescription),
         manifest.cohorts,
         tensors.get("counts", np.zeros(0, np.int64)),
         unprefixed(_FIT, tensors),

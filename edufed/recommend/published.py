@@ -18,11 +18,15 @@ from pydantic import Field
 
 from edufed.arrays import Arrays, prefixed, unprefixed
 from edufed.config.errors import Settings
+from edufed.config.numbers import NotNegativeInt
 from edufed.config.task import RecommendSettings
 from edufed.model_card import write_cards
 from edufed.model_folder import (
     JSON,
     TENSORS,
+    ModelDescription,
+    SiteShare,
+    description_in,
     read_manifest,
     read_tensors,
     write_model,
@@ -34,48 +38,36 @@ from edufed.recommend.models import Trained
 from edufed.records import RESOURCE_KINDS, DataError
 
 _COUNTS = "counts/"
-Count = Annotated[int, Field(ge=0)]
 
 
-class SiteShare(Settings):
+class SiteScore(SiteShare):
     """One site's part in the recommender, and how well it serves its learners."""
 
-    site: str
-    n_train: Count
-    n_test: Count
     ndcg_at_10: float | None
 
 
-class RecommenderDescription(Settings):
+class RecommenderDescription(ModelDescription):
     """Everything about a recommender but its numbers.
 
     Parameters
     ----------
-    job, created : str
-        Id and ISO date of the job that made it.
     settings : RecommendSettings
         Of the job's task.
     features : list of str
         The ranker's features, in order.
     table : list of dict
         The report's comparison of models.
-    sites : list of SiteShare
+    sites : list of SiteScore
     privacy : dict
         As in the report.
     """
 
-    format: Literal[1] = 1
-    edufed: str
-    job: str
-    created: str
-    scenario: str
     task: Literal["recommend"]
-    data: str
     settings: RecommendSettings
     features: list[str]
-    rounds: Count
+    rounds: NotNegativeInt
     table: list[dict[str, Any]]
-    sites: list[SiteShare]
+    sites: list[SiteScore]
     privacy: dict[str, Any]
 
 
@@ -148,9 +140,8 @@ def load_recommender(folder: Path) -> Recommender:
         **{_COUNTS + name: array.shape for name, array in flat_like(sizes).items()},
     }
     _check(folder, tensors, expected)
-    fields = RecommenderDescription.model_fields
     return Recommender(
-        RecommenderDescription(**{name: getattr(manifest, name) for name in fields}),
+        description_in(manifest, RecommenderDescription),
         Trained(tensors["ranker"], tensors["vectors"]),
         from_message(said, unprefixed(_COUNTS, tensors)),
     )
