@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -18,6 +18,7 @@ from rich.progress import (
 from rich.progress import Progress as Bars
 from rich.table import Table
 
+from edufed.cli.figures import figures_table, number, span
 from edufed.cli.show_cold_start import print_cold_start
 from server.progress import Progress, Step
 from server.report.contract import Metrics, Report
@@ -67,20 +68,15 @@ def _plain(console: Console, step: Step) -> None:
 
 def print_results(console: Console, report: Report) -> None:
     """Print the scores of the ways of training side by side, or what else the task found."""
-    if report.job.task == "recommend":
-        print_recommend(console, report)
-        return
-    if report.job.task == "certify":
-        print_certify(console, report)
-        return
-    if report.job.task == "quality_map":
-        print_map(console, report)
-        return
-    if report.job.task == "cold_start":
-        print_cold_start(console, report)
-        return
-    if report.job.task == "portrait":
-        print_portrait(console, report)
+    printers: dict[str | None, Callable[[Console, Report], None]] = {
+        "recommend": print_recommend,
+        "certify": print_certify,
+        "quality_map": print_map,
+        "cold_start": print_cold_start,
+        "portrait": print_portrait,
+    }
+    if printer := printers.get(report.job.task):
+        printer(console, report)
         return
     vertical = report.more.get("vertical")
     if isinstance(vertical, Mapping) and "scored" in vertical:
@@ -92,10 +88,11 @@ def print_results(console: Console, report: Report) -> None:
             soft_wrap=True,
         )
         return
-    table = Table(title=f"{report.job.task} on {report.job.data}, test learners")
-    table.add_column("trained")
-    for name in ("ROC-AUC", "PR-AUC", "Brier", "ECE", "recall, top 10 %"):
-        table.add_column(name, justify="right")
+    table = figures_table(
+        f"{report.job.task} on {report.job.data}, test learners",
+        "trained",
+        ["ROC-AUC", "PR-AUC", "Brier", "ECE", "recall, top 10 %"],
+    )
     _row(table, "federated", report.metrics.federated)
     _row(table, "pooled", report.metrics.pooled)
     _row(table, "each site alone (mean)", report.metrics.local)
@@ -105,7 +102,7 @@ def print_results(console: Console, report: Report) -> None:
     console.print(table)
     if report.worst_site is not None:
         console.print(
-            f"worst site: {report.worst_site.site}, ROC-AUC {_number(report.worst_site.roc_auc)}",
+            f"worst site: {report.worst_site.site}, ROC-AUC {number(report.worst_site.roc_auc)}",
             highlight=False,
         )
 
@@ -113,38 +110,40 @@ def print_results(console: Console, report: Report) -> None:
 def print_recommend(console: Console, report: Report) -> None:
     """Print the compared recommenders."""
     said = cast(dict[str, Any], report.more["recommend"])
-    table = Table(title=f"recommend on {report.job.data}, mean over {said['courses']} courses")
-    table.add_column("model")
-    for name in ("NDCG@10", "95 %", "HR@10", "coverage", "novelty"):
-        table.add_column(name, justify="right")
+    table = figures_table(
+        f"recommend on {report.job.data}, mean over {said['courses']} courses",
+        "model",
+        ["NDCG@10", "95 %", "HR@10", "coverage", "novelty"],
+    )
     for row in said["table"]:
         table.add_row(
             row["model"],
-            _number(row["ndcg_at_10"]),
-            f"{_number(row['low'])} to {_number(row['high'])}",
-            *map(_number, (row["hr_at_10"], row["coverage"], row["novelty"])),
+            number(row["ndcg_at_10"]),
+            span(row["low"], row["high"]),
+            *map(number, (row["hr_at_10"], row["coverage"], row["novelty"])),
         )
     console.print(table)
     if report.worst_site is not None:
         score = cast(float, report.worst_site.more["ndcg_at_10"])
         console.print(
-            f"worst site: {report.worst_site.site}, NDCG@10 {_number(score)}", highlight=False
+            f"worst site: {report.worst_site.site}, NDCG@10 {number(score)}", highlight=False
         )
 
 
 def print_portrait(console: Console, report: Report) -> None:
     """Print the clusterings that were tried, and whether one passed."""
     said = cast(dict[str, Any], report.more["portrait"])
-    table = Table(title=f"portrait on {report.job.data}, {said['learners']:,} learners in courses")
-    table.add_column("clustering")
-    for name in ("stability", "replication", "eta² on test", "95 %", "ROC-AUC"):
-        table.add_column(name, justify="right")
+    table = figures_table(
+        f"portrait on {report.job.data}, {said['learners']:,} learners in courses",
+        "clustering",
+        ["stability", "replication", "eta² on test", "95 %", "ROC-AUC"],
+    )
     for row in said["table"]:
         table.add_row(
             f"{row['name']} *" if row["chosen"] else row["name"],
-            *map(_number, (row["stability"], row["replication"], row["eta"])),
-            f"{_number(row['eta_low'])} to {_number(row['eta_high'])}",
-            _number(row["roc_auc"]),
+            *map(number, (row["stability"], row["replication"], row["eta"])),
+            span(row["eta_low"], row["eta_high"]),
+            number(row["roc_auc"]),
         )
     console.print(table)
     verdict = f"{said['chosen']} passed" if said["accepted"] else "no clustering passed"
@@ -154,20 +153,21 @@ def print_portrait(console: Console, report: Report) -> None:
 def print_certify(console: Console, report: Report) -> None:
     """Print coverage by region."""
     said = cast(dict[str, Any], report.more["certify"])
-    title = f"coverage on {report.job.data}, nominal {said['coverage']:g}"
-    table = Table(title=title)
-    table.add_column("region", no_wrap=True)
-    for name in ("learners", "coverage", "95 %", "by earlier courses", "abstained"):
-        table.add_column(name, justify="right")
+    table = figures_table(
+        f"coverage on {report.job.data}, nominal {said['coverage']:g}",
+        "region",
+        ["learners", "coverage", "95 %", "by earlier courses", "abstained"],
+        no_wrap=True,
+    )
     rows = [{"site": "all", **said["overall"], "earlier": said["earlier"]["coverage"]}]
     for row in [*rows, *said["regions"]]:
         both = row["sets"]["both"] if row["sets"] else None
         table.add_row(
             row["site"],
             f"{row['n']:,}",
-            _number(row["coverage"]),
-            f"{_number(row['low'])} to {_number(row['high'])}",
-            *map(_number, (row["earlier"], both)),
+            number(row["coverage"]),
+            span(row["low"], row["high"]),
+            *map(number, (row["earlier"], both)),
         )
     console.print(table)
     console.print(
@@ -180,11 +180,13 @@ def print_certify(console: Console, report: Report) -> None:
 def print_map(console: Console, report: Report) -> None:
     """Print the means of the province and its regions."""
     told = cast(dict[str, Any], report.more["quality_map"])
-    table = Table(title="means; shrunken estimates with 95 % intervals are in the report")
-    table.add_column("unit", no_wrap=True)
     names = [measure["name"] for measure in told["measures"]]
-    for name in ("learners", *names):
-        table.add_column(name.replace("_", " "), justify="right")
+    table = figures_table(
+        "means; shrunken estimates with 95 % intervals are in the report",
+        "unit",
+        [name.replace("_", " ") for name in ("learners", *names)],
+        no_wrap=True,
+    )
     for unit in told["units"]:
         if unit["level"] in ("province", *told["levels"][:1]):
             figures = [unit["measures"][name] for name in names]
@@ -199,20 +201,5 @@ def _mean(value: float) -> str:
 
 def _row(table: Table, name: str, metrics: Metrics | None) -> None:
     if metrics is not None:
-        table.add_row(
-            name,
-            *map(
-                _number,
-                (
-                    metrics.roc_auc,
-                    metrics.pr_auc,
-                    metrics.brier,
-                    metrics.ece,
-                    metrics.recall_at_10,
-                ),
-            ),
-        )
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
+        told = (metrics.roc_auc, metrics.pr_auc, metrics.brier, metrics.ece, metrics.recall_at_10)
+        table.add_row(name, *map(number, told))

@@ -7,6 +7,7 @@ from typing import Any, cast
 from rich.console import Console
 from rich.table import Table
 
+from edufed.cli.figures import number, span
 from server.report.contract import Report
 
 
@@ -27,9 +28,9 @@ def print_cold_start(console: Console, report: Report) -> None:
                 f"{part['group']}, {part['learners']}",
                 str(part["seen"]),
                 row["model"],
-                _number(row["ndcg_at_10"]),
-                f"{_number(row['low'])} to {_number(row['high'])}",
-                *map(_number, (row["hr_at_10"], row["coverage"])),
+                number(row["ndcg_at_10"]),
+                span(row["low"], row["high"]),
+                *map(number, (row["hr_at_10"], row["coverage"])),
                 _apart(other),
             )
     console.print(table)
@@ -45,7 +46,3 @@ def _apart(other: dict[str, Any] | None) -> str:
     if other is None or other["low"] is None:
         return ""
     return f"{other['gain']:+.3f} ({other['low']:+.3f} to {other['high']:+.3f})"
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
