@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar, cast
 
 import pytest
 from flwr.app import Context, Message, RecordDict
 from flwr.proto.node_pb2 import NodeInfo
+from flwr.serverapp import Grid
 from flwr.supercore.task_identity import TaskIdentity
 
 from clients.app import app
+from edufed.config import Job
+from edufed.privacy.simulated import simulated_roster
+from server.checkpoint import Checkpoint
+from server.federation import Federation
+
+Outcome = TypeVar("Outcome")
 
 #: Node, question, answer -> the answer that arrives; None: it never does.
 Alter = Callable[[int, Message, Message], Message | None]
@@ -60,3 +69,13 @@ def flower_run() -> Iterator[None]:
         for name in ("_task_id", "_run_id", "_node_id"):
             patch.setattr(TaskIdentity, name, 1)
         yield
+
+
+def in_one_process(
+    job: Job, names: Sequence[str], run: Callable[..., Outcome], folder: Path
+) -> tuple[Federation, Outcome]:
+    """Run a job's strategy on its sites in this process; `folder` is for its checkpoints."""
+    with flower_run():
+        federation = Federation(cast(Grid, Loopback(len(names))), job, lambda _: None)
+        roster = simulated_roster(names)
+        return federation, run(federation, len(names), roster, Checkpoint(folder, job.id))

@@ -11,7 +11,7 @@ import socket
 import sqlite3
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -266,6 +266,23 @@ class Deployed(Launched):
         self.client(self.yaml(name))
         self.wait_for_connection(name, before)
 
+    def files(self, names: Iterable[str]) -> str:
+        """Return the setting that has a simulation read what these sites read."""
+        return f"data.files=[{','.join(str(self.yaml(name)) for name in names)}]"
+
+    def predict(self, name: str, job: str, *settings: str) -> None:
+        """Run `edufed predict` at a site, with the model that it kept of a job."""
+        model = self.state(name) / "models" / job
+        done = subprocess.run(
+            [program("edufed"), "predict", f"site={self.yaml(name)}", f"model={model}", *settings],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+
     def job_of(self, running: Running) -> str:
         """Id of the job that an `edufed run` submitted."""
         line = wait_until(
@@ -309,26 +326,29 @@ def platforms_at_work(
     }
     for adapter in adapters.values():
         open_adapter(adapter, folder).read()  # made before two can want it at once
-    with _at_work(folder, adapters, installations or {}) as deployed:
+    with at_work(folder, adapters, installations) as deployed:
         yield deployed
 
 
 @contextlib.contextmanager
 def regions_at_work(folder: Path, regions: int, learners: int) -> Iterator[Deployed]:
     """Run a coordinator and the regions of a province in `folder`, all connected."""
-    with _at_work(folder, provinces(folder / "province", regions, learners), {}) as deployed:
+    with at_work(folder, provinces(folder / "province", regions, learners)) as deployed:
         yield deployed
 
 
 @contextlib.contextmanager
-def _at_work(
-    folder: Path, adapters: dict[str, dict[str, Any]], installations: Mapping[str, Path]
+def at_work(
+    folder: Path,
+    adapters: dict[str, dict[str, Any]],
+    installations: Mapping[str, Path] | None = None,
 ) -> Iterator[Deployed]:
+    """Run a coordinator and these sites, all connected; `installations` are as `Deployed`'s."""
     deployed = Deployed(
         folder,
         install(folder / "installed"),
         adapters=adapters,
-        installations=dict(installations),
+        installations=dict(installations or {}),
     )
     try:
         deployed.server()

@@ -18,7 +18,16 @@ from typing import Literal, cast
 
 import pytest
 import yaml
-from deployed import Deployed, Finished, assert_same, descendants, install, passed, provinces
+from deployed import (
+    Deployed,
+    Finished,
+    assert_same,
+    at_work,
+    descendants,
+    install,
+    passed,
+    provinces,
+)
 from flwr.app import Message
 from flwr.serverapp import Grid
 from launching import Running, command_line, wait_until
@@ -72,25 +81,15 @@ def federation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     doctored = install(folder / "doctored")
     with (doctored / "clients" / "horizontal.py").open("a") as stream:
         stream.write(MISCHIEF)
-    deployed = Deployed(
-        folder,
-        install(folder / "installed"),
-        adapters=provinces(folder / "province", REGIONS, LEARNERS),
-        installations=dict.fromkeys(DOCTORED, doctored),
-    )
-    try:
-        deployed.server()
-        deployed.start_sites()
+    adapters = provinces(folder / "province", REGIONS, LEARNERS)
+    with at_work(folder, adapters, dict.fromkeys(DOCTORED, doctored)) as deployed:
         yield deployed
-    finally:
-        deployed.close()
 
 
 @pytest.fixture(scope="module")
 def both(federation: Deployed) -> dict[str, Finished]:
     """A job that nothing happens to, and the same on the same sites' files, simulated."""
-    files = ",".join(str(federation.yaml(name)) for name in SITES)
-    settings = ("privacy=secagg", f"data.files=[{files}]", "federation.cpus_per_site=2")
+    settings = ("privacy=secagg", federation.files(SITES), "federation.cpus_per_site=2")
     running = [
         federation.edufed("run", *JOB, *settings, "out=simulated", name="simulated"),
         federation.submit("undisturbed", *JOB),
@@ -189,10 +188,9 @@ def replay(federation: Deployed, folder: Path, absent: Mapping[int, str], rounds
         return None if missing and asked.metadata.message_type[:5] == "train" else answered
 
     told: list[str] = []
-    files = ",".join(str(federation.yaml(name)) for name in SITES)
     job = compose_job(
         [
-            *(*JOB, "privacy=secagg", f"data.files=[{files}]", f"out={folder}"),
+            *(*JOB, "privacy=secagg", federation.files(SITES), f"out={folder}"),
             *(f"scenario.rounds={rounds}", "scenario.round_timeout_s=0.1", "scenario.patience=99"),
         ]
     )

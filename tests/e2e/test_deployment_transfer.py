@@ -7,16 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from deployed import Deployed, Finished, install
-from loopback import Loopback, flower_run
+from deployed import Deployed, Finished, at_work
+from loopback import in_one_process
 from small_transfer import TYPES, small
 
 from clients.store import Store
 from data_adapters.base import open_adapter
 from edufed.config import simulated_sites
-from edufed.privacy.simulated import simulated_roster
-from server.checkpoint import Checkpoint
-from server.federation import Federation
 from server.report.transfer import build_report
 from server.strategies import transfer
 
@@ -36,13 +33,8 @@ def federation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     adapters = {site.name: site.adapter for site in simulated_sites(small(folder))}
     for adapter in adapters.values():
         open_adapter(adapter, folder).read()
-    deployed = Deployed(folder, install(folder / "installed"), adapters=adapters)
-    try:
-        deployed.server()
-        deployed.start_sites()
+    with at_work(folder, adapters) as deployed:
         yield deployed
-    finally:
-        deployed.close()
 
 
 @pytest.fixture(scope="module")
@@ -54,12 +46,8 @@ def test_the_report_is_that_of_sites_in_one_process(
     federation: Deployed, finished: Finished
 ) -> None:
     job = small(federation.folder)
-    roster = simulated_roster(site.name for site in simulated_sites(job))
-    with flower_run():
-        here = Federation(Loopback(len(roster)), job, lambda _: None)  # type: ignore[arg-type]
-        outcome = transfer.run(
-            here, len(roster), roster, Checkpoint(federation.folder / "checkpoint", job.id)
-        )
+    names = [site.name for site in simulated_sites(job)]
+    here, outcome = in_one_process(job, names, transfer.run, federation.folder / "checkpoint")
     one = finished.report["transfer"]
     other: Any = build_report(here, outcome, 1.0).more["transfer"]
     assert (one["sources"], one["target"]) == (["community", "higher"], "vocational")

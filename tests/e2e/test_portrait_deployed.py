@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -13,16 +12,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from deployed import Deployed, Finished, regions_at_work
-from flwr.serverapp import Grid
-from loopback import Loopback, flower_run
+from loopback import in_one_process
 
 from data_adapters.base import open_adapter
-from edufed.cli.server import program
 from edufed.config import compose_job
 from edufed.portrait.published import load_portraits
-from edufed.privacy.simulated import simulated_roster
-from server.checkpoint import Checkpoint
-from server.federation import Federation
 from server.report.portrait import build_report
 from server.strategies import portrait
 
@@ -56,12 +50,8 @@ def test_it_equals_the_same_job_in_one_process(
     assert report["privacy"]["secagg"]
     assert report["exclusions"] == report["refusals"] == []
     assert [site["status"] for site in report["sites"]] == ["ok"] * REGIONS
-    files = ",".join(str(federation.yaml(name)) for name in SITES)
-    job = compose_job([*JOB, f"data.files=[{files}]", f"out={tmp_path}"])
-    with flower_run():
-        here = Federation(cast(Grid, Loopback(REGIONS)), job, lambda _: None)
-        checkpoint = Checkpoint(tmp_path / "checkpoint", job.id)
-        outcome = portrait.run(here, REGIONS, simulated_roster(SITES), checkpoint)
+    job = compose_job([*JOB, federation.files(SITES), f"out={tmp_path}"])
+    here, outcome = in_one_process(job, SITES, portrait.run, tmp_path / "checkpoint")
     again = cast(dict[str, Any], build_report(here, outcome, 1.0).more["portrait"])
     found = report["portrait"]
     # Bootstrap weights are each real site's secret: what they decide differs from run to run.
@@ -96,18 +86,8 @@ def test_no_learner_and_no_count_is_on_the_wire_in_clear(
 
 def test_a_site_tags_its_learners_by_what_it_kept(federation: Deployed, finished: Finished) -> None:
     name = SITES[0]
-    model = federation.state(name) / "models" / finished.report["job"]["id"]
     out = federation.folder / "tags.csv"
-    arguments = (f"site={federation.yaml(name)}", f"model={model}", f"out={out}", "language=zh")
-    done = subprocess.run(
-        [program("edufed"), "predict", *arguments],
-        cwd=federation.folder,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    federation.predict(name, finished.report["job"]["id"], f"out={out}", "language=zh")
     assert out.stat().st_mode & 0o777 == 0o600
     tags = pd.read_csv(out, dtype=str)
     assert len(tags) > 50

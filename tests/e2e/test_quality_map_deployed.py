@@ -34,8 +34,7 @@ def test_a_deployed_map_equals_that_of_all_rows_together(
     federation: Deployed, mapped: Finished
 ) -> None:
     report: dict[str, Any] = mapped.report
-    files = ",".join(str(federation.yaml(name)) for name in SITES)
-    job = compose_job([*JOB, f"data.files=[{files}]", f"out={federation.folder / 'pooled'}"])
+    job = compose_job([*JOB, federation.files(SITES), f"out={federation.folder / 'pooled'}"])
     frame = together([read(Site(settings), job)[0] for settings in simulated_sites(job)])
     found = report["quality_map"]
     assert found["levels"] == ["region", "district", "school", "class"]

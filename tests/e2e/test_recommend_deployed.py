@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -11,15 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from deployed import Deployed, Finished, regions_at_work
-from flwr.serverapp import Grid
-from loopback import Loopback, flower_run
+from loopback import in_one_process
 
-from edufed.cli.server import program
 from edufed.config import compose_job
-from edufed.privacy.simulated import simulated_roster
 from edufed.recommend.published import load_recommender
-from server.checkpoint import Checkpoint
-from server.federation import Federation
 from server.report.recommend import build_report
 from server.strategies import recommend
 
@@ -51,12 +45,8 @@ def test_it_equals_the_same_job_in_one_process(
     assert report["privacy"]["secagg"]
     assert report["exclusions"] == report["refusals"] == []
     assert [site["status"] for site in report["sites"]] == ["ok"] * REGIONS
-    files = ",".join(str(federation.yaml(name)) for name in SITES)
-    job = compose_job([*JOB, f"data.files=[{files}]", f"out={tmp_path}"])
-    with flower_run():
-        here = Federation(cast(Grid, Loopback(REGIONS)), job, lambda _: None)
-        checkpoint = Checkpoint(tmp_path / "checkpoint", job.id)
-        outcome = recommend.run(here, REGIONS, simulated_roster(SITES), checkpoint)
+    job = compose_job([*JOB, federation.files(SITES), f"out={tmp_path}"])
+    here, outcome = in_one_process(job, SITES, recommend.run, tmp_path / "checkpoint")
     again = cast(dict[str, Any], build_report(here, outcome, 1.0).more["recommend"])
     for one, other in zip(report["recommend"]["table"], again["table"], strict=True):
         assert one["model"] == other["model"]
@@ -71,17 +61,8 @@ def test_a_site_makes_lists_with_the_model_that_it_kept(
     federation: Deployed, finished: Finished
 ) -> None:
     name = SITES[0]
-    model = federation.state(name) / "models" / finished.report["job"]["id"]
-    arguments = (f"site={federation.yaml(name)}", f"model={model}", "out=lists.csv", "language=zh")
-    done = subprocess.run(
-        [program("edufed"), "predict", *arguments],
-        cwd=federation.folder,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    job = finished.report["job"]["id"]
+    federation.predict(name, job, "out=lists.csv", "language=zh")
     lists = pd.read_csv(federation.folder / "lists.csv")
     assert lists.groupby(["learner_id", "course_id"])["place"].max().max() == 10
     assert lists["reason"].str.contains("课程").any()
