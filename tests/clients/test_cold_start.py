@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from flwr.app import Message
-from loopback import Loopback, flower_run
+from small_vertical import run
 
 from clients.alignment import read_alignment
 from clients.cold_start import lists_file
@@ -21,9 +21,7 @@ from clients.site import Site
 from clients.taste import taste
 from clients.welcome import figures
 from edufed.config import Job, SettingsError, compose_job, simulated_sites
-from edufed.privacy.simulated import simulated_roster
 from edufed.wire import unpack
-from server.app import Finished, run_job
 
 
 class Ended:
@@ -45,11 +43,7 @@ class Ended:
             return answered
 
         self.sites = simulated_sites(self.job)
-        roster = simulated_roster(site.name for site in self.sites)
-        with flower_run():
-            self.finished: Finished = run_job(
-                Loopback(len(roster), note), self.job, roster, folder / "job", lambda step: None
-            )
+        self.finished = run(self.job, folder / "job", note)
         self.pooled = pooled_cold_start(self.job, self.sites, len(self.finished.outcome.rounds))
         self.report = self.finished.report(1.0, self.pooled)
         self.label = next(Site(s) for s in self.sites if s.name == "digital-library")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +9,8 @@ import pandas as pd
 import pytest
 import torch
 from flwr.app import Message
-from loopback import Alter, Loopback, flower_run
 from sklearn.metrics import roc_auc_score
+from small_vertical import LIVE, CutError, Make, asked_round, live_leaves, run, scoring
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
@@ -24,17 +22,10 @@ from clients.splitnn_label import plan_of
 from clients.splitnn_together import attack_split, pooled_split
 from clients.vertical_pooled import Together, gather
 from clients.vertical_scoring import predictions_file
-from edufed.cli.predict_together import scoring_job
 from edufed.config import Job, SettingsError, compose_job, simulated_sites
-from edufed.privacy.simulated import simulated_identity, simulated_roster
+from edufed.privacy.simulated import simulated_identity
 from edufed.vertical.neural import FeatureNetwork, LabelNetwork, batch
-from edufed.wire import unpack
-from server.app import Finished, run_job
-from server.progress import Step
 from server.report.html import render
-
-LIVE = 2
-Make = Callable[..., Job]
 
 
 @pytest.fixture(scope="module")
@@ -59,21 +50,6 @@ def make_job(province: Path, tmp_path: Path) -> Make:
 
 
 PLAINLY = ("strategy.local_steps=1", "strategy.clip=1e9", "strategy.noise_multiplier=0")
-
-
-def run(
-    job: Job,
-    folder: Path,
-    alter: Alter = lambda node, asked, answered: answered,
-    progress: Callable[[Step], None] = lambda step: None,
-) -> Finished:
-    roster = simulated_roster(site.name for site in simulated_sites(job))
-    with flower_run():
-        return run_job(Loopback(len(roster), alter), job, roster, folder, progress)
-
-
-def asked_round(message: Message) -> int:
-    return int(unpack(message.content)[0].get("round", 0))
 
 
 class Central(nn.Module):
@@ -160,11 +136,7 @@ def test_exchanges_come_to_what_one_network_in_one_place_does(
 def test_a_party_that_drops_out_keeps_its_part(make_job: Make, tmp_path: Path) -> None:
     job = make_job("scenario.round_timeout_s=0.5", "strategy.learning_rate=0.005")
 
-    def leave(node: int, asked: Message, answered: Message) -> Message | None:
-        gone = node == LIVE and asked.metadata.message_type == "train.vertical"
-        return None if gone and asked_round(asked) >= 3 else answered
-
-    finished = run(job, tmp_path / "job", leave)
+    finished = run(job, tmp_path / "job", live_leaves)
     report = finished.report(1.0)
     assert [(e.round, e.site) for e in report.exclusions] == [(3, "live-class")]
     reached = [r.loss for r in finished.outcome.rounds]
@@ -178,10 +150,6 @@ def test_a_party_that_drops_out_keeps_its_part(make_job: Make, tmp_path: Path) -
     z, y = by_blocks(job, together)[valid], together.y[valid]
     best = min(finished.outcome.start["loss"], *reached)
     assert float(np.mean(np.logaddexp(0, z) - y * z)) == pytest.approx(best, abs=1e-9)
-
-
-class CutError(Exception):
-    pass
 
 
 def test_a_job_that_was_cut_off_goes_on(make_job: Make, tmp_path: Path) -> None:
@@ -202,9 +170,7 @@ def test_a_job_that_was_cut_off_goes_on(make_job: Make, tmp_path: Path) -> None:
 def test_the_parties_score_together(make_job: Make, tmp_path: Path) -> None:
     job = make_job("scenario.rounds=2")
     run(job, tmp_path / "job")
-    told = {"job": {"config": job.model_dump(mode="json")}}
-    (tmp_path / "report.json").write_text(json.dumps(told))
-    asked = scoring_job(tmp_path, tmp_path / "scored", None)
+    asked = scoring(job, tmp_path)
     run(asked, tmp_path / "scoring")
     (mooc,) = (s for s in simulated_sites(job) if s.name == "mooc")
     found = pd.read_csv(predictions_file(Site(mooc), asked.id))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from flwr.app import Message
-from loopback import Alter, Loopback, flower_run
+from loopback import Alter
+from small_vertical import LIVE, MOOC, CutError, Make, asked_round, live_leaves, run, scoring
 
 from clients.alignment import read_alignment
 from clients.block import load_block
@@ -23,23 +23,17 @@ from clients.vertical_pooled import gather, pooled_vertical
 from clients.vertical_scoring import predictions_file
 from edufed.cli.predict_together import scoring_job
 from edufed.config import Job, SettingsError, compose_job, simulated_sites
-from edufed.privacy.simulated import simulated_roster
 from edufed.vertical import FeatureBlock, LabelBlock, train_together
 from edufed.wire import unpack
-from server.app import CHECKPOINT, Finished, run_job
+from server.app import CHECKPOINT, Finished
 from server.checkpoint import Checkpoint
 from server.federation import JobError
 from server.progress import Step
-
-MOOC, LIBRARY, LIVE = range(3)
 
 
 @pytest.fixture(scope="module")
 def province(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("province")
-
-
-Make = Callable[..., Job]
 
 
 def explained(page: Path, kind: str) -> set[str]:
@@ -64,23 +58,8 @@ def make_job(province: Path, tmp_path: Path) -> Make:
     return make
 
 
-def run(
-    job: Job,
-    folder: Path,
-    alter: Alter = lambda node, asked, answered: answered,
-    progress: Callable[[Step], None] = lambda step: None,
-) -> Finished:
-    roster = simulated_roster(site.name for site in simulated_sites(job))
-    with flower_run():
-        return run_job(Loopback(len(roster), alter), job, roster, folder, progress)
-
-
 def losses(finished: Finished) -> list[float]:
     return [r.loss for r in finished.outcome.rounds]
-
-
-def asked_round(message: Message) -> int:
-    return int(unpack(message.content)[0].get("round", 0))
 
 
 def test_the_parties_reach_the_pooled_model(
@@ -165,11 +144,7 @@ def test_every_round_is_as_in_one_place(make_job: Make, tmp_path: Path, products
 def test_a_feature_party_that_drops_out_keeps_its_part(make_job: Make, tmp_path: Path) -> None:
     job = make_job("scenario.round_timeout_s=0.5", "scenario.min_improvement=0")
 
-    def leave(node: int, asked: Message, answered: Message) -> Message | None:
-        gone = node == LIVE and asked.metadata.message_type == "train.vertical"
-        return None if gone and asked_round(asked) >= 3 else answered
-
-    finished = run(job, tmp_path / "job", leave)
+    finished = run(job, tmp_path / "job", live_leaves)
     report = finished.report(1.0)
     assert [(e.round, e.site) for e in report.exclusions] == [(3, "live-class")]
     reached = losses(finished)
@@ -201,10 +176,6 @@ def test_without_its_label_party_no_job_begins(make_job: Make, tmp_path: Path) -
 
     with pytest.raises(JobError, match="mooc, the label party, does not take part"):
         run(job, tmp_path / "job", silent)
-
-
-class CutError(Exception):
-    pass
 
 
 @pytest.mark.parametrize(
@@ -255,13 +226,6 @@ def test_a_letter_that_was_changed_is_not_opened(make_job: Make, tmp_path: Path)
     (left,) = report.exclusions
     assert left.site == "live-class"  # its letter is the last
     assert "does not open" in str(left.reason)
-
-
-def scoring(job: Job, tmp_path: Path) -> Job:
-    """Return a job that scores with the model of another."""
-    told = {"job": {"config": job.model_dump(mode="json")}}
-    (tmp_path / "report.json").write_text(json.dumps(told))
-    return scoring_job(tmp_path, tmp_path / "scored", None)
 
 
 def listed(job: Job) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from flwr.app import Message
-from loopback import Loopback, flower_run
+from small_vertical import run
 
 from clients.parties import Parties, read_letters
 from clients.platform import TRAIN
@@ -19,9 +19,7 @@ from edufed.config import compose_job, simulated_sites
 from edufed.privacy.attacks.labels import label_inference
 from edufed.privacy.products import Shape
 from edufed.privacy.products.view import received_by_row
-from edufed.privacy.simulated import simulated_roster
 from edufed.wire import unpack
-from server.app import run_job
 
 LIBRARY = 1
 
@@ -47,9 +45,7 @@ def test_three_platforms_together(shared_data: Path, tmp_path: Path) -> None:
             opened.append((parts["ask"], parts["product"]))
         return answered
 
-    roster = simulated_roster(site.name for site in sites)
-    with flower_run():
-        finished = run_job(Loopback(3, look), job, roster, tmp_path / "job", lambda step: None)
+    finished = run(job, tmp_path / "job", look)
     together = gather(job, sites)
     report = finished.report(1.0, pooled_vertical(job, together))
     pooled, joint = report.metrics.pooled.roc_auc, report.metrics.federated.roc_auc
