@@ -28,8 +28,6 @@ from edufed.records import DataError
 Array = npt.NDArray[np.float64]
 #: Farthest that a standardised value may lie from 0: what products in fixed point can hold.
 CLIP = 8.0
-#: Name of a feature party's column that says whether it knows the learner.
-PRESENT = "present"
 #: Parts of the shared rows.
 TRAIN, VALID, TEST = 0, 1, 2
 _VARIES = 1e-9

@@ -38,8 +38,6 @@ from edufed.records import CANONICAL, CanonicalStatement, LearningRecords
 
 Float64Array = npt.NDArray[np.float64]
 
-#: Changes with any definition above; keys the cache.
-CANONICAL_VERSION = "1"
 #: Canonical feature -> the feature of the catalogue that it is, where it is just one.
 SAME = {
     "achievement": "score_mean",

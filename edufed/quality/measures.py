@@ -7,7 +7,6 @@ learners, so the sums of all sites together are those of all rows in one place.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -120,8 +119,3 @@ def alike(sums: Float64Array, scale: Float64Array) -> npt.NDArray[np.bool_]:
         spread = squares - total**2 / count
     same: npt.NDArray[np.bool_] = (count > 0) & ~(spread > _ALIKE * squares + _ROUNDED * scale)
     return same
-
-
-def by_name(sums: Float64Array) -> Mapping[str, Float64Array]:
-    """Split `sums`, shape (..., measures, SUMS), into one array a measure."""
-    return {name: sums[..., place, :] for place, name in enumerate(NAMES)}

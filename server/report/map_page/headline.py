@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from edufed.quality.parity import AT_PARITY
 from server.report.contract import Report
 from server.report.figures import count, percent, score, signed
 from server.report.pieces import KeyFigure, Summary
@@ -13,7 +14,6 @@ from server.report.words import Language, Words
 
 #: What the sentences are about, where it is told: what matters most to whoever reads them.
 _FIRST = ("pass_rate", "score", "completion", "participation")
-_AT_PARITY = 0.03
 
 
 def headline(report: Report, language: Language) -> Summary:
@@ -128,7 +128,7 @@ def _groups(root: dict[str, Any], words: Words) -> str:
         for name, index in (measures or {}).items()
         if index is not None and name in _FIRST and not index["low"] <= 1 <= index["high"]
     ]
-    gaps = [gap for gap in gaps if gap[0] > _AT_PARITY]
+    gaps = [gap for gap in gaps if gap[0] > AT_PARITY]
     if not gaps:
         return words("lead.group.none")
     _, group, name, index = max(gaps, key=lambda gap: gap[0])
