@@ -26,6 +26,8 @@ def summary(report: Report, language: Language) -> Summary:
     title = words("title", n=count(len(sites)), task=task) if trained else words("none", task=task)
     if trained and (between := _transferred(report, words)):
         title = words("title.transfer", task=task, **between)
+    elif trained and (platforms := _platforms(report)):
+        title = words("title.platforms", n=count(platforms), task=task)
     lead = _lead(report, words) if trained else [(words("head.about"), words("none_lead"))]
     vertical = report.more.get("vertical")
     if isinstance(vertical, dict) and isinstance(scored := vertical.get("scored"), int):
@@ -66,6 +68,9 @@ def _about(report: Report, words: Words) -> list[str]:
     if between := _transferred(report, words):
         n = next((site.n_test for site in report.sites if site.federated is not None), None)
         said.append(words("transferred", tested=count(n), **between))
+    elif trained and (platforms := _platforms(report)):
+        n, learners = count(platforms), count(trained)
+        said.append(words("trained.platforms", n=n, learners=learners, tested=count(tested)))
     elif trained:
         sites = count(len(compare.took_part(report)))
         said.append(words("trained", n=sites, learners=count(trained), tested=count(tested)))
@@ -89,12 +94,21 @@ def _transferred(report: Report, words: Words) -> dict[str, str]:
     return {"sources": words("and").join(sources), "target": str(found["target"])}
 
 
+def _platforms(report: Report) -> int:
+    """How many platforms trained one model of the same learners; 0 where sites have their own."""
+    found = report.more.get("vertical")
+    if not isinstance(found, dict) or not found.get("parties"):
+        return 0
+    return sum(site.status == "ok" for site in report.sites)
+
+
 def _apart(report: Report, words: Words) -> list[str]:
     """What training together gains or costs, and where the model is weakest."""
     said = []
     gain = compare.gain(report)
     if gain:
         key = "gain" if gain.mean > 0 else "no_gain"
+        key += ".platforms" if _platforms(report) else ""
         said.append(words(key, better=gain.better, sites=gain.sites, mean=score(abs(gain.mean))))
     gap = compare.against_pooled(report)
     if gap is not None:
@@ -134,7 +148,10 @@ def _figures(report: Report, words: Words) -> list[KeyFigure]:
     gain = compare.gain(report)
     if gain:
         note = words("key.gain_note", better=gain.better, sites=gain.sites)
-        figures.append(KeyFigure(signed(gain.mean), words("key.gain"), note))
+        said = words("key.gain")
+        if _platforms(report):
+            said, note = words("key.gain.platforms"), ""
+        figures.append(KeyFigure(signed(gain.mean), said, note))
     gap = compare.against_pooled(report)
     if gap is not None:
         figures.append(KeyFigure(signed(gap), words("key.pooled"), words("key.pooled_note")))

@@ -11,6 +11,7 @@ from server.report import compare, sections
 from server.report import words as words_module
 from server.report.contract import Report
 from server.report.html import render
+from server.report.summary import summary
 from server.report.words import LANGUAGES, Language
 
 VOID = {"meta", "br", "link", "img", "hr", "input"}
@@ -210,3 +211,22 @@ def test_module_is_what_a_section_must_be() -> None:
         assert isinstance(module, ModuleType)
         assert isinstance(module.ORDER, int)
         assert renderer is module.blocks
+
+
+@pytest.mark.parametrize(
+    ("language", "title", "gain"),
+    [
+        ("en", "one model, learned by 3 platforms of the same learners", "the label party's own"),
+        ("zh", "3 个平台就同一批学习者共同训练一个模型", "标签方单独训练的模型"),
+    ],
+)
+def test_platforms_of_the_same_learners_are_all_counted(
+    full: dict[str, Any], language: Language, title: str, gain: str
+) -> None:
+    full["sites"] = full["sites"][:3]
+    for site in full["sites"][1:]:
+        site |= {"n_train": 0, "n_test": 0, "federated": None, "local": None, "pooled": None}
+    full["vertical"] = {"parties": [{"site": site["site"]} for site in full["sites"]]}
+    page = summary(Report.model_validate(full), language)
+    assert title in page.title
+    assert any(gain in text for _, text in page.lead)
