@@ -69,8 +69,8 @@ def _about(report: Report, words: Words) -> list[str]:
         n = next((site.n_test for site in report.sites if site.federated is not None), None)
         said.append(words("transferred", tested=count(n), **between))
     elif trained and (platforms := _platforms(report)):
-        n, learners = count(platforms), count(trained)
-        said.append(words("trained.platforms", n=n, learners=learners, tested=count(tested)))
+        among = {"n": count(platforms), "learners": count(trained), "tested": count(tested)}
+        said.append(words("trained.platforms", **among))
     elif trained:
         sites = count(len(compare.took_part(report)))
         said.append(words("trained", n=sites, learners=count(trained), tested=count(tested)))
