@@ -5,9 +5,11 @@ Everything here stays in the file at the site; nothing is sent.
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +83,9 @@ def predict(
     model = restore_model(published, personal)
     risk = calibration.risk(predict_logit(model, x))
     texts = reasons(model, matrix, x, ranks, REASONS, language)
-    return Predictions(listed(matrix.learner_id, matrix.course_id, risk, texts), warnings)
+    early = not_reached(matrix.course_id, matrix.course_start, published.description.cutoff)
+    frame = listed(matrix.learner_id, matrix.course_id, risk, texts)
+    return Predictions(frame, [*early, *warnings])
 
 
 def listed(
@@ -211,6 +215,36 @@ def about_fresh(sizes: dict[str, int], fresh: list[str], least: int) -> list[str
             " scored without their place in the course"
         )
     return said
+
+
+def not_reached(
+    course_id: npt.NDArray[np.object_],
+    course_start: npt.NDArray[np.datetime64],
+    cutoff: float,
+    today: np.datetime64 | None = None,
+) -> list[str]:
+    """Say which courses have not come to the cutoff day, so that their learners look absent.
+
+    A model reads the days up to the cutoff; those to come hold no visit and no work of anybody.
+
+    Parameters
+    ----------
+    course_id, course_start : array, shape (rows,)
+        Courses without a first day are taken to have come to it.
+    cutoff : float
+        Days after the course's first day.
+    today : datetime64, optional
+        Default: the day it is, UTC.
+    """
+    day = np.datetime64(datetime.now(UTC).date(), "D") if today is None else today
+    ahead = course_start.astype("datetime64[D]") + np.timedelta64(math.floor(cutoff), "D") > day
+    early = sorted(set(course_id[ahead].tolist()))
+    if not early:
+        return []
+    return [
+        f"{_some(early)}: day {cutoff:g} is still to come; what is not done yet counts as not done,"
+        " so wait until then, or use a model of an earlier day"
+    ]
 
 
 def _some(courses: list[str]) -> str:

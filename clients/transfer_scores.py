@@ -13,7 +13,7 @@ import numpy.typing as npt
 from scipy.special import expit
 
 from clients.canonical import Read, read_domain
-from clients.predict import REASONS, Predictions, listed
+from clients.predict import REASONS, Predictions, listed, not_reached
 from clients.reasons import reason_texts, related_features, top_features
 from clients.site import Site
 from edufed.arrays import Arrays
@@ -98,10 +98,12 @@ def score(site: Site, job_id: str, language: str = "en") -> Predictions:
     canonical, private = canonical_design(read.features.ranks), standard.apply(read.own)
     z = scores(np.concatenate([canonical, private], axis=1), kept["weights"])
     risk = risk_by_rank(z, z, kept["source"]) if kept["unlabelled"] else expit(z)
-    rows, warnings = np.isnan(read.matrix.target), []
+    rows, warnings = np.isnan(read.matrix.target), list[str]()
     if not rows.any():
         rows[:] = True
         warnings.append("every learner's result is known already; scoring all of them")
+    starts = read.matrix.course_start[rows]
+    warnings += not_reached(read.matrix.course_id[rows], starts, float(kept["cutoff_day"]))
     if kept["unlabelled"]:
         warnings.append("no labels here to fit to: risks are those of the source's learners")
     texts = _reasons(read, canonical, private, standard, kept, language)

@@ -14,8 +14,8 @@ from clients.calibration import Calibration, fit_calibration
 from clients.delivery import deliver
 from clients.lists import make_lists
 from clients.predict import (
-    Predictions,
     check_suffix,
+    not_reached,
     predict,
     scoring_design,
     write_predictions,
@@ -84,7 +84,7 @@ Made = tuple[pd.DataFrame, str, str]
 def kept_list(site: Site, job_id: str, language: str, console: Console) -> Made:
     """Make the list of the model that a transfer job left at the site."""
     result = score(site, job_id, language)
-    _warn(result, console)
+    _warn(result.warnings, console)
     return result.frame, job_id, "early_warning"
 
 
@@ -109,7 +109,7 @@ def _scored(site: Site, folder: Path, language: str, console: Console) -> tuple[
     result = predict(
         published, _rows(matrix, rows), calibration=calibration, personal=own, language=language
     )
-    _warn(result, console)
+    _warn(result.warnings, console)
     return result.frame, published.description.job
 
 
@@ -118,19 +118,23 @@ def _recommend(
 ) -> tuple[pd.DataFrame, str]:
     model = load_recommender(folder)
     # The horizon is for judging what came true: a list is made of what is known by the cutoff.
-    used = read_usage(site, model.description.settings.cutoff_day, 0.0)
-    result = make_lists(model, used.usage, language)
-    _warn(result, console)
+    cutoff = model.description.settings.cutoff_day
+    usage = read_usage(site, cutoff, 0.0).usage
+    result = make_lists(model, usage, language)
+    _warn([*not_reached(usage.course_id, usage.course_start, cutoff), *result.warnings], console)
     return result.frame, model.description.job
 
 
 def _portray(site: Site, folder: Path, language: str, console: Console) -> tuple[pd.DataFrame, str]:
     model = load_portraits(folder)
-    matrix = site.learners(model.description.settings.cutoff_day).matrix
+    cutoff = model.description.settings.cutoff_day
+    matrix = site.learners(cutoff).matrix
     # All rows are placed: the current ones among all of their course.
     result = make_tags(model, site, matrix, language)
-    _warn(result, console)
-    return result.frame[_current(matrix, console)], model.description.job
+    rows = _current(matrix, console)
+    early = not_reached(matrix.course_id[rows], matrix.course_start[rows], cutoff)
+    _warn([*early, *result.warnings], console)
+    return result.frame[rows], model.description.job
 
 
 def _current(matrix: FeatureMatrix, console: Console) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
@@ -142,8 +146,8 @@ def _current(matrix: FeatureMatrix, console: Console) -> np.ndarray[tuple[int], 
     return rows
 
 
-def _warn(result: Predictions, console: Console) -> None:
-    for warning in result.warnings:
+def _warn(warnings: Sequence[str], console: Console) -> None:
+    for warning in warnings:
         console.print(f"warning: {warning}", style="yellow", highlight=False)
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from clients.calibration import Calibration
-from clients.predict import predict, scoring_design, write_predictions
+from clients.predict import not_reached, predict, scoring_design, write_predictions
 from clients.training import predict_risk, train_locally
 from edufed.config.model import LogisticSettings
 from edufed.features import (
@@ -223,3 +223,16 @@ def test_a_failure_leaves_the_older_file_alone(tmp_path, monkeypatch):
         write_predictions(pd.DataFrame({"a": [2]}), path)
     assert path.read_text() == "a\n1\n"
     assert [file.name for file in tmp_path.iterdir()] == ["risk.csv"]
+
+
+def test_a_course_before_the_cutoff_day_is_named(published):
+    course = np.array(["new", "old", "undated"], dtype=object)
+    start = np.array(["2026-03-01", "2026-01-01", "NaT"], dtype="datetime64[D]")
+    said = [
+        not_reached(course, start, 60, np.datetime64(day)) for day in ("2026-04-29", "2026-04-30")
+    ]
+    assert [len(lines) for lines in said] == [1, 0]
+    assert said[0][0].startswith("new: day 60 is still to come")
+    matrix = replace(learners(12), course_start=np.full(12, "2999-01-01", dtype="datetime64[D]"))
+    assert "still to come" in predict(published, matrix).warnings[0]
+    assert not any("still to come" in line for line in predict(published, learners(12)).warnings)
