@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 # Sizes differ from example to example and machines are shared: time is measured in benchmarks.
-settings.register_profile("edufed", deadline=None)
+settings.register_profile("edufed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("edufed")
 
 os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
