@@ -7,7 +7,7 @@ holds a key, nor one site's values.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from edufed.arrays import Arrays, as_array
@@ -16,9 +16,17 @@ from edufed.privacy.he.ckks import check_installed
 from edufed.privacy.secagg import SecAggError, SecAggPlan
 from edufed.share import Share, combined_from_vector, layout
 from server.checkpoint import Checkpoint
-from server.exchange import Exchange, Reply
+from server.exchange import Exchange, Reply, total_cost
 from server.federation import Federation, JobError
-from server.summation import REQUEST, Check, Combined, secure_plan, taken, usable_adverts
+from server.summation import (
+    REQUEST,
+    Check,
+    Combined,
+    along,
+    secure_plan,
+    taken,
+    usable_adverts,
+)
 
 #: Name of the checkpoint of encrypted sums.
 HE = "he"
@@ -139,18 +147,11 @@ class EncryptedSum:
         try:
             request = {REQUEST: as_array(protocol.request(layout(like).size, self.fraction))}
             self._keep()  # a number that a site may have answered is never used again
-            key = {KEY: as_array(protocol.key_message)}
-            together: dict[tuple[int, bool], Arrays] = {}
-
-            def arrays_with_request(site: str) -> Arrays:
-                arrays, new = arrays_for(site), site not in self.keyed
-                both = arrays | request | (key if new else {})
-                return together.setdefault((id(arrays), new), both)
-
+            with_key = request | {KEY: as_array(protocol.key_message)}
             replies, cost = self.federation.ask(
                 kind,
                 meta,
-                arrays_with_request,
+                along(arrays_for, lambda site: request if site in self.keyed else with_key),
                 number,
                 lambda reply: check(reply) or taken(protocol.add, reply, ENCRYPTED),
                 protocol.participants,
@@ -188,14 +189,3 @@ class EncryptedSum:
         self.spent.bytes_down += len(asked) * request[REQUEST].nbytes
         self.spent.seconds += cost.seconds
         return cost
-
-
-def total_cost(costs: list[Exchange]) -> Exchange:
-    """What several exchanges have cost, as one."""
-    return replace(
-        costs[0],
-        seconds=sum(cost.seconds for cost in costs),
-        messages=sum(cost.messages for cost in costs),
-        bytes_down=sum(cost.bytes_down for cost in costs),
-        bytes_up=sum(cost.bytes_up for cost in costs),
-    )

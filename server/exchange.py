@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from flwr.app import Error, Message, RecordDict
@@ -65,6 +65,17 @@ class Exchange:
     messages: int = 0
     bytes_down: int = 0
     bytes_up: int = 0
+
+
+def total_cost(costs: list[Exchange]) -> Exchange:
+    """What several exchanges have cost, as one; all else is the first one's."""
+    return replace(
+        costs[0],
+        seconds=sum(cost.seconds for cost in costs),
+        messages=sum(cost.messages for cost in costs),
+        bytes_down=sum(cost.bytes_down for cost in costs),
+        bytes_up=sum(cost.bytes_up for cost in costs),
+    )
 
 
 def exchange(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
 
 from flwr.serverapp import Grid
@@ -329,8 +329,17 @@ class Federation:
         while self._away() and time.monotonic() < deadline:
             time.sleep(CONNECT_POLL_S)
 
+    def kept(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps: nodes, totals, who was left out."""
+        return {
+            "nodes": self.nodes,
+            "totals": asdict(self.totals),
+            "exclusions": self.exclusions,
+            "refusals": self.refusals,
+        }
+
     def take_up(self, kept: Mapping[str, Any]) -> None:
-        """Add what a job had come to before it was cut off: nodes, totals, who was left out."""
+        """Add what a job had `kept` before it was cut off."""
         # Enrolled sites keep their node ids: one that is away just now may come back.
         self.nodes = kept["nodes"] | self.nodes
         for name, value in kept["totals"].items():

@@ -1,15 +1,18 @@
-"""How much noise a sum over sites carries, under differential privacy."""
+"""Asking for noisy sums under differential privacy, and how much noise they carry."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import sqrt
+from typing import TypeVar
 
 from edufed.config import Job
 from edufed.privacy.dp.sums import overshoot
 from edufed.private_job import kind_of, noisy_sites
-from server.federation import JobError
+from server.federation import Federation, JobError
 from server.summation import secure_plan
+
+T = TypeVar("T")
 
 
 class SumNoise:
@@ -27,3 +30,11 @@ class SumNoise:
         """Deviation of the noise in a sum over so many sites, of the `planned` one of an entry."""
         times = sqrt(sites) if self._shared is None else overshoot(sites, self._shared)
         return planned * times
+
+
+def once(federation: Federation, ask: Callable[[], T]) -> T:
+    """Ask for noisy answers; again only where what was given already is given again unchanged.
+
+    So it is of a site's own noisy answer. Its share of a secure sum is given once.
+    """
+    return federation.patiently(ask) if kind_of(federation.job) == "site" else ask()

@@ -21,7 +21,7 @@ from edufed.privacy.secagg import SecAggError, SecAggPlan, SecAggSum
 from edufed.share import Share, combined_from_vector, from_arrays, layout
 from server.aggregation import beyond
 from server.checkpoint import Checkpoint
-from server.exchange import Exchange, Reply
+from server.exchange import Exchange, Reply, total_cost
 from server.federation import Federation, JobError
 
 #: Name of the checkpoint of secure aggregation.
@@ -254,16 +254,10 @@ class SecureSum:
         try:
             request = {REQUEST: as_array(self.protocol.mask_request(layout(like).size))}
             self._keep()  # a number that a site may have answered is never used again
-            together: dict[int, Arrays] = {}
-
-            def arrays_with_request(site: str) -> Arrays:
-                arrays = arrays_for(site)
-                return together.setdefault(id(arrays), arrays | request)
-
             replies, cost = self.federation.ask(
                 kind,
                 meta,
-                arrays_with_request,
+                along(arrays_for, lambda _: request),
                 number,
                 lambda reply: check(reply) or taken(self.protocol.add_masked, reply, MASKED),
                 self.protocol.participants,
@@ -286,14 +280,22 @@ class SecureSum:
         return Combined(
             total=total,
             metas={site: reply.meta for site, reply in replies.items()},
-            cost=replace(
-                cost,
-                seconds=cost.seconds + more.seconds,
-                messages=cost.messages + more.messages,
-                bytes_down=cost.bytes_down + more.bytes_down,
-                bytes_up=cost.bytes_up + more.bytes_up,
-            ),
+            cost=total_cost([cost, more]),
         )
+
+
+def along(
+    arrays_for: Callable[[str], Arrays], also_for: Callable[[str], Arrays]
+) -> Callable[[str], Arrays]:
+    """Send sites more arrays beside; those that are to get the same still get the same object."""
+    together: dict[tuple[int, int], tuple[Arrays, Arrays, Arrays]] = {}
+
+    def both(site: str) -> Arrays:
+        arrays, also = arrays_for(site), also_for(site)
+        # Kept with what they are made of: an object's id is its own for as long as it lives.
+        return together.setdefault((id(arrays), id(also)), (arrays, also, arrays | also))[2]
+
+    return both
 
 
 def taken(take: Callable[[bytes], object], reply: Reply, name: str) -> str | None:

@@ -44,10 +44,7 @@ def build_report(federation: Federation, outcome: Outcome, seconds: float) -> Re
                 }
                 for name, meta in outcome.hello.items()
             ],
-            "rounds": [
-                round_part(number, cost, training_loss=loss)
-                for number, (cost, loss) in enumerate(outcome.rounds, start=1)
-            ],
+            "rounds": [round_part(r.number, r, training_loss=r.loss) for r in outcome.rounds],
             **course_part(
                 federation,
                 seconds,

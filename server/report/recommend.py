@@ -12,7 +12,8 @@ from edufed.recommend.models import ALONE, BASELINE
 from server.federation import Federation
 from server.report.contract import Report
 from server.report.parts import course_part, modelless_job_part, round_part, secagg_part
-from server.strategies.recommend import Outcome, Round
+from server.rounds import Round
+from server.strategies.recommend import Outcome
 
 
 def build_report(federation: Federation, outcome: Outcome, seconds: float) -> Report:

@@ -80,7 +80,7 @@ def build_report(federation: Federation, outcome: Outcome, seconds: float) -> Re
                 "deviations": outcome.deviations,
                 "cutoff_day": job.recommend.cutoff_day,
                 "horizon_days": job.recommend.horizon_days,
-                "counting": cost_part(outcome.exchanges[0]),
+                "counting": cost_part(outcome.counting),
             },
         }
     )

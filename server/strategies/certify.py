@@ -7,9 +7,8 @@ bounds and the probabilities come; and how often those bounds held for test lear
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from edufed.share import Share
 from edufed.wire import WEIGHT
 from server.answers import Certified, fault
 from server.checkpoint import Checkpoint
+from server.clock import Clock
 from server.federation import Federation
 from server.progress import Step
 from server.strategies import horizontal
@@ -69,10 +69,11 @@ def run(
 ) -> Outcome:
     """Train, calibrate and test; parameters and errors as `horizontal.run`."""
     trained, summation = horizontal.run_with(federation, expected, roster, checkpoint)
-    started = time.monotonic()
+    clock = Clock()
     findings = _certify(federation, summation, trained)
-    trained.phases.append(("calibration", time.monotonic() - started))
-    return Outcome(**vars(replace(trained)), findings=findings)
+    clock.lap("calibration")
+    trained.phases += clock.phases
+    return Outcome(**vars(trained), findings=findings)
 
 
 def _certify(federation: Federation, summation: Summation, trained: horizontal.Outcome) -> Findings:

@@ -38,7 +38,9 @@ from server.clock import Clock
 from server.encrypted_summation import EncryptedSum
 from server.exchange import Reply
 from server.federation import Federation
+from server.gathering import gather
 from server.progress import Step
+from server.rounds import Round
 from server.summation import Check, Combined, Summation, build_summation, least_sites
 
 Summary = npt.NDArray[np.float64]
@@ -46,19 +48,6 @@ Summary = npt.NDArray[np.float64]
 
 #: Name of the checkpoint of training.
 TRAINING = "training"
-
-
-@dataclass
-class Round:
-    """One round's cost, and how good the model is that it made."""
-
-    number: int
-    seconds: float
-    messages: int
-    bytes_up: int
-    bytes_down: int
-    loss: float | None = None
-    roc_auc: float | None = None
 
 
 @dataclass
@@ -135,14 +124,10 @@ def run_with(
     clock = Clock()
 
     federation.least = least_sites(job, roster)
-    connected = federation.connect(expected)
-    clock.lap("waiting")
     saved = checkpoint.load(TRAINING)
     if saved is None:
         checkpoint.forget()  # of keys that a job cut off before its first round had agreed on
-    progress(Step("features", f"{connected} sites read their records"))
-    greeted = federation.patiently(lambda: federation.greet(resumed=saved is not None))
-    clock.lap("features")
+    greeted = gather(federation, expected, clock, resumed=saved is not None)
     summation = build_summation(federation, greeted, roster, checkpoint)
     if saved is not None:
         training = _Training.resume(federation, summation, checkpoint, *saved)
@@ -235,18 +220,14 @@ class _Training:
 
     def save(self) -> None:
         """Write down all that a coordinator needs to go on from here."""
-        totals = self.federation.totals
         meta = {
-            "nodes": self.federation.nodes,
+            **self.federation.kept(),
             "hello": self.hello,
             "cohorts": self.cohorts,
             "rounds": [asdict(entry) for entry in self.rounds],
             "weights_round": self.weights_round,
             "best_round": self.best_round,
             "best_loss": None if math.isinf(self.best_loss) else self.best_loss,
-            "totals": asdict(totals),
-            "exclusions": self.federation.exclusions,
-            "refusals": self.federation.refusals,
         }
         arrays = (
             prefixed("now/", self.weights)
@@ -292,10 +273,7 @@ class _Training:
             updates = [(share.means, share.weight) for share in local]
             self.weights = aggregate(self.strategy, number, self.weights, updates)
             self.weights_round = number
-            cost = combined.cost
-            self.rounds.append(
-                Round(number, cost.seconds, cost.messages, cost.bytes_up, cost.bytes_down)
-            )
+            self.rounds.append(Round.of(number, combined.cost))
             self.save()
             self._tell(number, total, len(combined.metas))
 

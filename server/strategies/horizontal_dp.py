@@ -35,9 +35,11 @@ from server.checkpoint import Checkpoint
 from server.clock import Clock
 from server.exchange import Reply
 from server.federation import Federation, JobError, TooFewError
-from server.noise import SumNoise
+from server.gathering import gather
+from server.noise import SumNoise, once
 from server.progress import Step
-from server.strategies.horizontal import TRAINING, Outcome, PrivateFindings, Round
+from server.rounds import Round
+from server.strategies.horizontal import TRAINING, Outcome, PrivateFindings
 from server.summation import Combined, Summation, build_summation, least_sites
 
 
@@ -56,16 +58,12 @@ def run(
     progress(Step("schema", "planning the noise"))
     budget = planned(job) if saved is None else with_noise(job, saved[0]["noise"])
     noise = SumNoise(job, roster)
-    connected = federation.connect(expected)
-    clock.lap("waiting")
     if saved is None:
         checkpoint.forget()  # of keys that a job cut off before its first round had agreed on
-    progress(Step("features", f"{connected} sites read their records"))
     asked = {"noise": noise_of(budget)}
-    greeted = federation.patiently(
-        lambda: federation.greet(saved is not None, asked, form=PrivateHello)
+    greeted = gather(
+        federation, expected, clock, resumed=saved is not None, meta=asked, form=PrivateHello
     )
-    clock.lap("features")
     summation = build_summation(federation, greeted, roster, checkpoint)
     training = _Training(federation, summation, checkpoint, budget, noise)
     if saved is not None:
@@ -141,16 +139,12 @@ class _Training:
 
     def save(self) -> None:
         """Write down all that a coordinator needs to go on from here."""
-        totals = self.federation.totals
         meta = {
-            "nodes": self.federation.nodes,
+            **self.federation.kept(),
             "sites": self.sites,
             "noise": noise_of(self.budget),
             "rounds": [asdict(entry) for entry in self.rounds],
             "asked": self.asked,
-            "totals": asdict(totals),
-            "exclusions": self.federation.exclusions,
-            "refusals": self.federation.refusals,
         }
         arrays = (
             prefixed("now/", self.weights)
@@ -181,10 +175,7 @@ class _Training:
             combined = self._round(number)
             if combined is None:
                 continue
-            cost = combined.cost
-            self.rounds.append(
-                Round(number, cost.seconds, cost.messages, cost.bytes_up, cost.bytes_down)
-            )
+            self.rounds.append(Round.of(number, combined.cost))
             self.save()
             text = f"round {number}: {len(combined.metas)} sites"
             self.federation.progress(Step("training", text, number, total))
@@ -244,9 +235,7 @@ class _Training:
         like: Share,
         number: int | None = None,
     ) -> Combined:
-        """Ask; again only where an answer that was given already is given again unchanged."""
-        if self.descent is not None:
-            return self.summation.collect(kind, meta, arrays_for, like, number)
-        return self.federation.patiently(
-            lambda: self.summation.collect(kind, meta, arrays_for, like, number)
+        return once(
+            self.federation,
+            lambda: self.summation.collect(kind, meta, arrays_for, like, number),
         )

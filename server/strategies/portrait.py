@@ -31,9 +31,11 @@ from server.answers import fault
 from server.checkpoint import Checkpoint
 from server.clock import Clock
 from server.encrypted_summation import EncryptedSum
-from server.exchange import Exchange, Reply
+from server.exchange import Reply
 from server.federation import Federation, JobError
+from server.gathering import gather
 from server.progress import Step
+from server.rounds import Round
 from server.summation import Combined, Summation, build_summation, least_sites
 
 Agreement = Annotated[float, Field(ge=-1, le=1)]
@@ -78,10 +80,8 @@ class Outcome:
     cohorts, counts
         Courses, and the histograms of their learners.
     resamples : Resamples
-    rounds : list of (Exchange, float)
-        What each round cost, and the mean loss it started from.
-    exchanges : dict of str to Exchange
-        What the other sums cost.
+    rounds : list of Round
+        With the mean loss that each started from.
     under_way : int
         Fits that had not ended by the last round.
     candidates : list of Candidate
@@ -96,8 +96,7 @@ class Outcome:
     cohorts: list[str]
     counts: npt.NDArray[np.int64]
     resamples: Resamples
-    rounds: list[tuple[Exchange, float]]
-    exchanges: dict[str, Exchange]
+    rounds: list[Round]
     under_way: int
     candidates: list[Candidate]
     alone: dict[str, dict[str, float]]
@@ -119,12 +118,8 @@ def run(
     """
     job, progress, clock = federation.job, federation.progress, Clock()
     federation.least = least_sites(job, roster)
-    connected = federation.connect(expected)
-    clock.lap("waiting")
     checkpoint.forget()
-    progress(Step("features", f"{connected} sites read their records"))
-    greeted = federation.patiently(lambda: federation.greet())
-    clock.lap("features")
+    greeted = gather(federation, expected, clock)
     hello = {site: reply.meta for site, reply in greeted.items()}
     summation = build_summation(federation, greeted, roster, checkpoint)
     asking = _Asking(federation, summation, hello)
@@ -147,7 +142,6 @@ def run(
         counts=asking.counts,
         resamples=asking.resamples,
         rounds=rounds,
-        exchanges=asking.exchanges,
         under_way=search.under_way,
         candidates=candidates,
         alone=alone,
@@ -192,7 +186,6 @@ class _Asking:
         self.resamples = Resamples(
             clusters.bootstraps, draw_partitions(list(hello), clusters.partitions, self.job.seed)
         )
-        self.exchanges: dict[str, Exchange] = {}
         self._prepared: set[str] = set()
 
     def count(self) -> None:
@@ -206,7 +199,6 @@ class _Asking:
                 Share(sums={"counts": self.counts}),
             )
         )
-        self.exchanges["counts"] = combined.cost
         self.counts = np.rint(combined.total.sums["counts"]).astype(np.int64)
 
     def search(self) -> Search:
@@ -214,7 +206,6 @@ class _Asking:
         clusters = self.settings.clusters
         like = moments_like(len(clusters.features))
         combined = self._ask("query.portrait_moments", {}, {}, like)
-        self.exchanges["moments"] = combined.cost
         total = combined.total.sums
         least = self.settings.min_cohort * max(clusters.sizes)
         if total["n"][0] < least:
@@ -225,7 +216,7 @@ class _Asking:
             )
         return Search(clusters, dict(total), len(self.resamples), self.job.seed)
 
-    def fit(self, search: Search) -> list[tuple[Exchange, float]]:
+    def fit(self, search: Search) -> list[Round]:
         """Go on until no fit is under way, or for as many rounds as there are."""
         rounds = []
         total = self.settings.clusters.rounds
@@ -237,7 +228,7 @@ class _Asking:
             asked = prefixed(WEIGHT, arrays)
             combined = self._ask("train.portrait", meta, asked, search.like(), number)
             search.tell(combined.total.sums)
-            rounds.append((combined.cost, search.loss))
+            rounds.append(Round.of(number, combined.cost, search.loss))
             text = f"round {number}: {len(combined.metas)} sites, {search.under_way} fits under way"
             self.federation.progress(Step("training", text, number, total))
         search.end()
@@ -265,7 +256,6 @@ class _Asking:
             like,
             check=lambda reply: fault(Evaluation, reply.meta),
         )
-        self.exchanges["tables"] = combined.cost
         alone = {site: meta["alone"] for site, meta in combined.metas.items()}
         found = {}
         candidates = []
@@ -296,7 +286,6 @@ class _Asking:
             arrays = prefixed(f"{WEIGHT}{name}/", chosen.fit)
         like: Arrays = {n: np.zeros(shape, np.int64) for n, shape in shapes.items()}
         combined = self._ask("query.portrait_profiles", {"family": name}, arrays, like)
-        self.exchanges["profiles"] = combined.cost
         return {n: np.rint(a).astype(np.int64) for n, a in combined.total.sums.items()}
 
     def _ask(

@@ -27,6 +27,7 @@ from server.clock import Clock
 from server.encrypted_summation import EncryptedSum
 from server.exchange import Exchange
 from server.federation import Federation, JobError
+from server.gathering import gather
 from server.progress import Step
 from server.summation import Summation, build_summation, least_sites
 
@@ -82,14 +83,8 @@ def run(
     clock = Clock()
 
     federation.least = least_sites(job, roster)
-    connected = federation.connect(expected)
-    clock.lap("waiting")
     checkpoint.forget()
-    progress(Step("features", f"{connected} sites read their records"))
-    greeted = federation.patiently(
-        lambda: federation.greet(form=MapHello, kind="query.quality_hello")
-    )
-    clock.lap("features")
+    greeted = gather(federation, expected, clock, form=MapHello, kind="query.quality_hello")
     hello = {site: reply.meta for site, reply in greeted.items()}
     frame = build_frame(hello)
     summation = build_summation(federation, greeted, roster, checkpoint)

@@ -13,27 +13,22 @@ from math import sqrt
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel
 
 from edufed.arrays import Arrays
 from edufed.privacy.dp.budget import JobBudget
-from edufed.private_job import kind_of, noise_of, planned
+from edufed.private_job import noise_of, planned
 from edufed.quality.noisy import Noisy, estimates
 from edufed.quality.private import COLUMNS, WIDTH
 from edufed.share import Share
+from server.answers import PrivateHello
 from server.checkpoint import Checkpoint
 from server.clock import Clock
 from server.exchange import Exchange
 from server.federation import Federation, JobError
-from server.noise import SumNoise
+from server.gathering import gather
+from server.noise import SumNoise, once
 from server.progress import Step
-from server.summation import Combined, build_summation, least_sites
-
-
-class PlainHello(BaseModel):
-    """A site that takes part."""
-
-    site: str
+from server.summation import build_summation, least_sites
 
 
 @dataclass
@@ -81,27 +76,21 @@ def run(
     federation.least = least_sites(job, roster)
     progress(Step("schema", "planning the noise"))
     budget, noise = planned(job), SumNoise(job, roster)
-    connected = federation.connect(expected)
-    clock.lap("waiting")
     checkpoint.forget()
-    progress(Step("features", f"{connected} sites read their records"))
-    meta = {"noise": noise_of(budget)}
-    greeted = federation.patiently(
-        lambda: federation.greet(False, meta, form=PlainHello, kind="query.quality_hello")
+    asked = {"noise": noise_of(budget)}
+    greeted = gather(
+        federation, expected, clock, meta=asked, form=PrivateHello, kind="query.quality_hello"
     )
-    clock.lap("features")
     summation = build_summation(federation, greeted, roster, checkpoint)
     names, nothing = sorted(greeted), Arrays()
     like = {"regions": np.zeros((len(names), WIDTH)), "groups": np.zeros((COLUMNS, WIDTH))}
     progress(Step("statistics", f"noisy sums of {len(names)} regions and {COLUMNS} groups"))
-
-    def ask() -> Combined:
-        return summation.collect(
+    summed = once(
+        federation,
+        lambda: summation.collect(
             "query.quality_sums", {"regions": names}, lambda _: nothing, Share(sums=like), 1
-        )
-
-    # A site's share of a secure sum is given once; its own noisy answer is given again unchanged.
-    summed = federation.patiently(ask) if kind_of(job) == "site" else ask()
+        ),
+    )
     clock.lap("statistics")
     heard = [name for name in names if name in summed.metas]
     cells = summed.total.sums["regions"][[names.index(name) for name in heard]]

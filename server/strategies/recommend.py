@@ -38,7 +38,9 @@ from server.checkpoint import Checkpoint
 from server.clock import Clock
 from server.exchange import Reply
 from server.federation import Federation, JobError
+from server.gathering import gather
 from server.progress import Step
+from server.rounds import Round
 from server.summation import Combined, Summation, build_summation, least_sites
 
 Score = Annotated[float, Field(ge=0, le=1)]
@@ -63,18 +65,6 @@ class Evaluation(BaseModel):
     """What a site says beside its share of the scores."""
 
     metrics: OwnScores
-
-
-@dataclass
-class Round:
-    """One round's cost, and how good the ranker was that it started from."""
-
-    number: int
-    seconds: float
-    messages: int
-    bytes_up: int
-    bytes_down: int
-    loss: float | None = None
 
 
 @dataclass(frozen=True)
@@ -115,6 +105,7 @@ class Outcome:
         The same as it travels.
     trained : Trained
     rounds : list of Round
+        With the mean loss of the ranker that each started from.
     counting : Round
         The one exchange of counts.
     converged : bool
@@ -159,12 +150,8 @@ def run(
     job, progress = federation.job, federation.progress
     clock = Clock()
     federation.least = least_sites(job, roster)
-    connected = federation.connect(expected)
-    clock.lap("waiting")
     checkpoint.forget()
-    progress(Step("features", f"{connected} sites read their records"))
-    greeted = federation.patiently(lambda: federation.greet())
-    clock.lap("features")
+    greeted = gather(federation, expected, clock)
     summation = build_summation(federation, greeted, roster, checkpoint)
     hello = {site: reply.meta for site, reply in greeted.items()}
     catalogues = _agree(federation, hello)
@@ -269,12 +256,7 @@ def _count(
     if not agreed:
         raise JobError(f"no course has task.min_cohort={least} learners over all sites")
     told = told_groups(combined.total.sums["group_counts"], least)
-    return _round(0, combined), agreed, small, told
-
-
-def _round(number: int, combined: Combined) -> Round:
-    cost = combined.cost
-    return Round(number, cost.seconds, cost.messages, cost.bytes_up, cost.bytes_down)
+    return Round.of(0, combined.cost), agreed, small, told
 
 
 class _Training:
@@ -314,7 +296,7 @@ class _Training:
                 factors=factors,
             )
             sums = combined.total.sums
-            entry = _round(number, combined)
+            entry = Round.of(number, combined.cost)
             if ranker:
                 found = _likelihood(sums)
                 self.newton.tell(found)

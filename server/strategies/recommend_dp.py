@@ -7,7 +7,7 @@ EASE, and the choice of the model that makes the lists.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from edufed.arrays import Arrays, prefixed
 from edufed.privacy.dp.budget import JobBudget
-from edufed.private_job import kind_of, noise_of, planned
+from edufed.private_job import noise_of, planned
 from edufed.recommend.agreed import Course, describe
 from edufed.recommend.models import BASELINE, Trained
 from edufed.recommend.private import MODELS, Judged, counts_of, judged, list_weights, penalty
@@ -28,10 +28,11 @@ from server.checkpoint import Checkpoint
 from server.clock import Clock
 from server.exchange import Exchange
 from server.federation import Federation, JobError
-from server.noise import SumNoise
+from server.gathering import gather
+from server.noise import SumNoise, once
 from server.progress import Step
 from server.strategies.recommend import AgreedCounts
-from server.summation import Combined, build_summation, least_sites
+from server.summation import build_summation, least_sites
 
 
 class CatalogueHello(BaseModel):
@@ -63,8 +64,8 @@ class Outcome:
     deviations : dict of str to float
         By entry of the budget: of the noise in each number of the sum.
     judged : Judged
-    exchanges : list of Exchange
-        What the two sums cost.
+    counting : Exchange
+        What the counts cost.
     ledgers : dict of str to dict
         What sites said of their ledgers at the job's end.
     """
@@ -78,7 +79,7 @@ class Outcome:
     budget: JobBudget
     deviations: dict[str, float]
     judged: Judged
-    exchanges: list[Exchange]
+    counting: Exchange
     phases: list[tuple[str, float]]
     ledgers: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -95,13 +96,9 @@ def run(
     federation.least = least_sites(job, roster)
     progress(Step("schema", "planning the noise"))
     budget, noise = planned(job), SumNoise(job, roster)
-    connected = federation.connect(expected)
-    clock.lap("waiting")
     checkpoint.forget()
-    progress(Step("features", f"{connected} sites read their records"))
     asked = {"noise": noise_of(budget)}
-    greeted = federation.patiently(lambda: federation.greet(False, asked, form=CatalogueHello))
-    clock.lap("features")
+    greeted = gather(federation, expected, clock, meta=asked, form=CatalogueHello)
     summation = build_summation(federation, greeted, roster, checkpoint)
     catalogues = _agree([reply.meta["catalogues"] for reply in greeted.values()])
     sizes = [len(catalogue) for catalogue in catalogues]
@@ -109,17 +106,14 @@ def run(
     if max(sizes) > most:
         raise JobError(f"a course has {max(sizes)} resources and task.max_resources is {most}")
 
-    def once(ask: Callable[[], Combined]) -> Combined:
-        """Ask; again only where an answer that was given already is given again unchanged."""
-        return federation.patiently(ask) if kind_of(job) == "site" else ask()
-
     progress(Step("counts", f"noisy counts over {len(greeted)} sites, {len(sizes)} courses"))
     nothing: Arrays = {}
     triangle = sum(n * (n + 1) // 2 for n in sizes)
     said = [describe(catalogue, True, True) for catalogue in catalogues]
     like = Share(sums={"gram": np.zeros(triangle), "recent": np.zeros((2, sum(sizes)))})
     counted = once(
-        lambda: summation.collect("query.counts", {"agreed": said}, lambda _: nothing, like)
+        federation,
+        lambda: summation.collect("query.counts", {"agreed": said}, lambda _: nothing, like),
     )
     clock.lap("counts")
     heard = len(counted.metas)
@@ -134,12 +128,13 @@ def run(
     progress(Step("evaluation", "every model ranks the test learners' resources"))
     both = prefixed(SUM, travelling.arrays)
     scored = once(
+        federation,
         lambda: summation.collect(
             "evaluate.recommend",
             {**travelling.meta(whole=True), "l2": l2},
             lambda _: both,
             Share(sums={"scores": np.zeros(1 + 2 * len(MODELS))}),
-        )
+        ),
     )
     clock.lap("evaluation")
     deviation = noise.deviation(budget["evaluation"].deviation, len(scored.metas))
@@ -155,7 +150,7 @@ def run(
         budget=budget,
         deviations={**deviations, "evaluation": deviation},
         judged=found,
-        exchanges=[counted.cost, scored.cost],
+        counting=counted.cost,
         phases=clock.phases,
     )
 

@@ -28,8 +28,10 @@ from server.checkpoint import Checkpoint
 from server.clock import Clock
 from server.exchange import Reply
 from server.federation import Federation
+from server.gathering import gather
 from server.progress import Step
-from server.summation import Summation, build_summation, least_sites
+from server.rounds import Round
+from server.summation import Combined, Summation, build_summation, least_sites
 
 Array = npt.NDArray[np.float64]
 #: Newton's steps end where no weight moves farther.
@@ -56,18 +58,6 @@ class Model:
     target: str
     features: tuple[str, ...]
     filling: bool = False
-
-
-@dataclass
-class Round:
-    """One Newton step."""
-
-    number: int
-    seconds: float
-    messages: int
-    bytes_up: int
-    bytes_down: int
-    loss: float
 
 
 @dataclass
@@ -122,11 +112,7 @@ def run(
     clock = Clock()
     checkpoint.forget()
     federation.least = least_sites(job, roster)
-    connected = federation.connect(expected)
-    clock.lap("waiting")
-    progress(Step("features", f"{connected} sites read their records"))
-    greeted = federation.patiently(lambda: federation.greet())
-    clock.lap("features")
+    greeted = gather(federation, expected, clock)
     summation = build_summation(federation, greeted, roster, checkpoint)
     hello = {site: reply.meta for site, reply in greeted.items()}
     models = plan(job, hello)
@@ -232,7 +218,7 @@ class _Training:
             }
         )
         combined = self._ask("train.transfer", like, number)
-        sums, cost = combined.total.sums, combined.cost
+        sums = combined.total.sums
         sizes = []
         for m in range(models):
             total = Curvature(sums["gradient"][m], sums["hessian"][m], sums["loss"][m])
@@ -241,18 +227,15 @@ class _Training:
             )
             sizes.append(size)
         loss = float((sums["loss"][:, 0] / np.maximum(sums["loss"][:, 1], 1.0)).mean())
-        self.rounds.append(
-            Round(number, cost.seconds, cost.messages, cost.bytes_up, cost.bytes_down, loss)
-        )
+        self.rounds.append(Round.of(number, combined.cost, loss))
         return max(sizes), loss
 
     def scores(self) -> Array:
         """Return each model's score summary of its sources' test learners."""
         like = Share(sums={"scores": np.zeros((len(self.models), *empty_summary().shape))})
-        total: Array = self._ask("query.scores", like, None).total.sums["scores"]
-        return total
+        return self._ask("query.scores", like, None).total.sums["scores"]
 
-    def _ask(self, kind: str, like: Share, number: int | None) -> Any:
+    def _ask(self, kind: str, like: Share, number: int | None) -> Combined:
         arrays = {WEIGHT + "models": self.weights.copy()}
         sources = [list(model.sources) for model in self.models]
         return self.federation.patiently(

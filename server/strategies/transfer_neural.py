@@ -6,7 +6,6 @@ heads, prototypes or logits are averaged, evaluation at every site. Encoders nev
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,9 +20,12 @@ from edufed.transfer import neural
 from edufed.wire import SUM, WEIGHT
 from server.answers import NeuralEvaluation, fault
 from server.checkpoint import Checkpoint
+from server.clock import Clock
 from server.federation import Federation
+from server.gathering import gather
 from server.progress import Step
-from server.strategies.transfer import Round, collect_moments
+from server.rounds import Round
+from server.strategies.transfer import collect_moments
 from server.summation import Combined, Summation, build_summation, least_sites
 
 
@@ -48,20 +50,16 @@ def run(
     federation: Federation, expected: int, roster: Mapping[str, bytes], checkpoint: Checkpoint
 ) -> Outcome:
     """Run the scenario to its end; as `server.strategies.transfer.run`."""
-    job, progress = federation.job, federation.progress
+    job, progress, clock = federation.job, federation.progress, Clock()
     checkpoint.forget()
     federation.least = least_sites(job, roster)
-    started = time.monotonic()
-    connected = federation.connect(expected)
-    progress(Step("features", f"{connected} sites read their records"))
-    greeted = federation.patiently(lambda: federation.greet())
-    read = time.monotonic()
+    greeted = gather(federation, expected, clock)
     summation = build_summation(federation, greeted, roster, checkpoint)
     shared = _Shared(job)
     if isinstance(job.strategy, FedMDSettings):
         shared.fixed = prefixed(SUM + "moments/", collect_moments(federation, summation))
     rounds = [_round(federation, summation, shared, n) for n in range(1, job.scenario.rounds + 1)]
-    trained = time.monotonic()
+    clock.lap("training")
     progress(Step("evaluation", "every site scores its model"))
     replies, _ = federation.patiently(
         lambda: federation.ask(
@@ -71,15 +69,12 @@ def run(
             check=lambda reply: fault(NeuralEvaluation, reply.meta),
         )
     )
+    clock.lap("evaluation")
     return Outcome(
         hello={site: reply.meta for site, reply in greeted.items()},
         results={site: reply.meta for site, reply in replies.items()},
         rounds=rounds,
-        phases=[
-            ("features", read - started),
-            ("training", trained - read),
-            ("evaluation", time.monotonic() - trained),
-        ],
+        phases=clock.phases,
     )
 
 
@@ -131,5 +126,4 @@ def _round(federation: Federation, summation: Summation, shared: _Shared, number
     mean = loss / max(learners, 1.0)
     total = federation.job.scenario.rounds
     federation.progress(Step("training", f"round {number}: mean loss {mean:.4f}", number, total))
-    cost = combined.cost
-    return Round(number, cost.seconds, cost.messages, cost.bytes_up, cost.bytes_down, mean)
+    return Round.of(number, combined.cost, mean)

@@ -15,6 +15,7 @@ from server.answers import Scored, VerticalHello, fault
 from server.checkpoint import Checkpoint
 from server.clock import Clock
 from server.federation import Federation
+from server.gathering import gather
 from server.progress import Step
 from server.strategies.vertical import Session, check_roles
 
@@ -50,11 +51,7 @@ def run(
         The label party or all feature parties do not answer.
     """
     clock = Clock()
-    connected = federation.connect(expected)
-    clock.lap("waiting")
-    federation.progress(Step("features", f"{connected} sites read their records"))
-    greeted = federation.patiently(lambda: federation.greet(form=VerticalHello))
-    clock.lap("features")
+    greeted = gather(federation, expected, clock, form=VerticalHello)
     hello = {site: reply.meta for site, reply in greeted.items()}
     check_roles(federation.job, hello, roster)
     session = Session(federation, checkpoint, hello)
