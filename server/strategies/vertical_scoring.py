@@ -17,7 +17,7 @@ from server.clock import Clock
 from server.federation import Federation
 from server.gathering import gather
 from server.progress import Step
-from server.strategies.vertical import Session, check_roles
+from server.strategies.vertical_session import Session, check_roles
 
 
 @dataclass
@@ -44,6 +44,7 @@ def run(
     roster : mapping of str to bytes
         The federation's sites.
     checkpoint : Checkpoint
+        Not written: a job that was cut off starts again.
 
     Raises
     ------
@@ -51,10 +52,11 @@ def run(
         The label party or all feature parties do not answer.
     """
     clock = Clock()
+    checkpoint.forget()
     greeted = gather(federation, expected, clock, form=VerticalHello)
     hello = {site: reply.meta for site, reply in greeted.items()}
     check_roles(federation.job, hello, roster)
-    session = Session(federation, checkpoint, hello)
+    session = Session(federation, hello)
     session.align()
     clock.lap("alignment")
     session.step += 1
@@ -63,10 +65,9 @@ def run(
         lambda: session.ask(
             "query.score",
             {session.leader},
-            None,
             least=1,
             check=lambda reply: fault(Scored, reply.meta),
-            letters=letters,
+            letters_for=lambda _: letters,
         )
     )
     clock.lap("scoring")
