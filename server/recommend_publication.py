@@ -24,7 +24,8 @@ from server.federation import Federation
 from server.report.contract import Report, Site
 from server.services import Save
 from server.strategies import recommend_dp
-from server.strategies.recommend import AgreedCounts, Outcome
+from server.strategies.recommend import Outcome
+from server.strategies.recommend_agreement import AgreedCounts
 from server.summation import Check
 
 

@@ -7,57 +7,42 @@ equations) side by side, evaluation. Every number that a site sends is a sum ove
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from edufed.arrays import Arrays, prefixed
 from edufed.config import Job
 from edufed.config.task import RecommendSettings
-from edufed.fairness.groups import GROUPS
 from edufed.fairness.lists import judge_lists
-from edufed.fairness.told import told_groups
-from edufed.recommend.agreed import Course, describe, to_message
-from edufed.recommend.counts import courses, flat_like
+from edufed.recommend.agreed import Course
 from edufed.recommend.evaluation import sums_like
 from edufed.recommend.factors import resource_vectors, start
 from edufed.recommend.features import FEATURES
 from edufed.recommend.models import ALONE, FEDERATED, Trained, start_weights
 from edufed.recommend.ranker import Likelihood, Newton
-from edufed.recommend.usage import Catalogue
-from edufed.records import RESOURCE_KINDS
 from edufed.share import Share
 from edufed.wire import SUM, WEIGHT
-from server.answers import fault
+from server.answers import Count, Score, fault
 from server.checkpoint import Checkpoint
 from server.clock import Clock
 from server.exchange import Reply
-from server.federation import Federation, JobError
+from server.federation import Federation
 from server.gathering import gather
 from server.progress import Step
 from server.rounds import Round
+from server.strategies.recommend_agreement import AgreedCounts, agree, count
 from server.summation import Combined, Summation, build_summation, least_sites
-
-Score = Annotated[float, Field(ge=0, le=1)]
-
-
-class Catalogues(BaseModel):
-    """What a site says of its courses beside the common part of its hello."""
-
-    catalogues: dict[str, dict[str, str]]
-    trains: list[str]
-    tests: list[str]
 
 
 class OwnScores(BaseModel):
     """A site's own figures: its test learners, and each model's mean NDCG@10 on them."""
 
-    n: Annotated[int, Field(ge=0)]
+    n: Count
     ndcg_at_10: dict[str, Score | None]
 
 
@@ -65,31 +50,6 @@ class Evaluation(BaseModel):
     """What a site says beside its share of the scores."""
 
     metrics: OwnScores
-
-
-@dataclass(frozen=True)
-class AgreedCounts:
-    """The agreed courses and their counts as they travel, under a name of their own.
-
-    The name keeps a site from taking older counts for these.
-    """
-
-    said: list[dict[str, Any]]
-    arrays: Arrays
-    digest: str
-
-    @classmethod
-    def of(cls, agreed: list[Course]) -> AgreedCounts:
-        """Write them for a message."""
-        said, arrays = to_message(agreed)
-        hashed = hashlib.sha256(repr(said).encode())
-        for name in sorted(arrays):
-            hashed.update(np.ascontiguousarray(arrays[name]).tobytes())
-        return cls(said, arrays, hashed.hexdigest()[:16])
-
-    def meta(self, whole: bool) -> dict[str, Any]:
-        """What goes beside the arrays; all of it where some site does not have the counts yet."""
-        return {"digest": self.digest, **({"agreed": self.said} if whole else {})}
 
 
 @dataclass
@@ -154,11 +114,11 @@ def run(
     greeted = gather(federation, expected, clock)
     summation = build_summation(federation, greeted, roster, checkpoint)
     hello = {site: reply.meta for site, reply in greeted.items()}
-    catalogues = _agree(federation, hello)
+    catalogues = agree(federation, hello)
     resources = sum(len(catalogue) for catalogue, *_ in catalogues)
     text = f"counts over {len(hello)} sites, {len(catalogues)} courses, {resources:,} resources"
     progress(Step("counts", text))
-    counting, agreed, small, told = _count(federation, summation, catalogues)
+    counting, agreed, small, told = count(federation, summation, catalogues)
     clock.lap("counts")
     training = _Training(federation, summation, agreed)
     training.run()
@@ -190,73 +150,6 @@ def run(
         small=small,
         phases=clock.phases,
     )
-
-
-def _agree(
-    federation: Federation, hello: dict[str, dict[str, Any]]
-) -> list[tuple[Catalogue, bool, bool]]:
-    """Join the sites' catalogues: each course's resources, whether it trains, whether it tests.
-
-    A site whose catalogues are of another form is left out of them; of two kinds that sites give
-    a resource the first in alphabetical order of the sites holds.
-    """
-    kinds: dict[str, dict[str, str]] = {}
-    trains: set[str] = set()
-    tests: set[str] = set()
-    for site, meta in hello.items():
-        problem = fault(Catalogues, meta)
-        if problem is not None:
-            federation.leave_out(site, problem)
-            continue
-        said = Catalogues.model_validate(meta)
-        trains |= set(said.trains)
-        tests |= set(said.tests)
-        for course, resources in said.catalogues.items():
-            known = {r: kind for r, kind in resources.items() if kind in RESOURCE_KINDS}
-            kinds[course] = known | kinds.get(course, {})
-    task = federation.job.recommend
-    for course, resources in kinds.items():
-        if len(resources) > task.max_resources:
-            raise JobError(
-                f"course {course} has {len(resources)} resources and task.max_resources is"
-                f" {task.max_resources}; raise it, and what sites send grows with its square"
-            )
-    if not kinds:
-        raise JobError("no site has a resource of any course; events and resources must name them")
-    return [
-        (Catalogue.of(course, resources), course in trains, course in tests)
-        for course, resources in sorted(kinds.items())
-    ]
-
-
-def _count(
-    federation: Federation, summation: Summation, catalogues: list[tuple[Catalogue, bool, bool]]
-) -> tuple[Round, list[Course], list[str], list[int]]:
-    """Collect the counts of all courses; leave out courses and groups of too few learners."""
-    said = [describe(*entry) for entry in catalogues]
-    nothing: Arrays = {}
-    sizes = [len(catalogue) for catalogue, *_ in catalogues]
-    combined = federation.patiently(
-        lambda: summation.collect(
-            "query.counts",
-            {"agreed": said},
-            lambda _: nothing,
-            Share(sums={**flat_like(sizes), "group_counts": np.zeros((len(GROUPS) + 1, 1))}),
-        )
-    )
-    counts = courses(combined.total.sums, sizes)
-    least = federation.job.recommend.min_cohort
-    agreed = [
-        Course(catalogue, trains, tests, count)
-        for (catalogue, trains, tests), count in zip(catalogues, counts, strict=True)
-        if count.learners >= least
-    ]
-    kept = {course.catalogue.course for course in agreed}
-    small = [entry["course"] for entry in said if entry["course"] not in kept]
-    if not agreed:
-        raise JobError(f"no course has task.min_cohort={least} learners over all sites")
-    told = told_groups(combined.total.sums["group_counts"], least)
-    return Round.of(0, combined.cost), agreed, small, told
 
 
 class _Training:

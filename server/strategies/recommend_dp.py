@@ -20,18 +20,16 @@ from edufed.private_job import noise_of, planned
 from edufed.recommend.agreed import Course, describe
 from edufed.recommend.models import BASELINE, Trained
 from edufed.recommend.private import MODELS, Judged, counts_of, judged, list_weights, penalty
-from edufed.recommend.usage import Catalogue
-from edufed.records import RESOURCE_KINDS
 from edufed.share import Share
 from edufed.wire import SUM
 from server.checkpoint import Checkpoint
 from server.clock import Clock
 from server.exchange import Exchange
-from server.federation import Federation, JobError
+from server.federation import Federation
 from server.gathering import gather
 from server.noise import SumNoise, once
 from server.progress import Step
-from server.strategies.recommend import AgreedCounts
+from server.strategies.recommend_agreement import AgreedCounts, join
 from server.summation import build_summation, least_sites
 
 
@@ -100,11 +98,10 @@ def run(
     asked = {"noise": noise_of(budget)}
     greeted = gather(federation, expected, clock, meta=asked, form=CatalogueHello)
     summation = build_summation(federation, greeted, roster, checkpoint)
-    catalogues = _agree([reply.meta["catalogues"] for reply in greeted.values()])
+    catalogues = join(
+        (reply.meta["catalogues"] for reply in greeted.values()), job.recommend.max_resources
+    )
     sizes = [len(catalogue) for catalogue in catalogues]
-    most = job.recommend.max_resources
-    if max(sizes) > most:
-        raise JobError(f"a course has {max(sizes)} resources and task.max_resources is {most}")
 
     progress(Step("counts", f"noisy counts over {len(greeted)} sites, {len(sizes)} courses"))
     nothing: Arrays = {}
@@ -153,13 +150,3 @@ def run(
         counting=counted.cost,
         phases=clock.phases,
     )
-
-
-def _agree(said: list[dict[str, dict[str, str]]]) -> list[Catalogue]:
-    """Join the sites' catalogues; of two kinds of a resource the first site's holds."""
-    kinds: dict[str, dict[str, str]] = {}
-    for catalogues in said:
-        for course, resources in catalogues.items():
-            known = {r: kind for r, kind in resources.items() if kind in RESOURCE_KINDS}
-            kinds[course] = known | kinds.get(course, {})
-    return [Catalogue.of(course, resources) for course, resources in sorted(kinds.items())]
