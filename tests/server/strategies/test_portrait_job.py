@@ -24,7 +24,7 @@ from clients.site import Site
 from clients.tag_lists import make_tags
 from edufed.arrays import Arrays
 from edufed.cli.show import print_results
-from edufed.config import Job, SettingsError, compose_job, simulated_sites
+from edufed.config import Job, compose_job, simulated_sites
 from edufed.portrait.fits import Family, assign
 from edufed.portrait.published import load_portraits
 from edufed.portrait.search import Search, answer
@@ -398,27 +398,6 @@ def test_a_course_that_is_new_is_ranked_among_the_sites_own(secure: Run, tmp_pat
     (tmp_path / "model" / "model.safetensors").write_bytes(b"")
     with pytest.raises(DataError, match="damaged"):
         load_portraits(tmp_path / "model")
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        (["privacy=dp"], "task=portrait does not run with privacy=dp yet; choose privacy=secagg"),
-        (["privacy=secagg_dp"], "task=portrait does not run with privacy=secagg_dp yet"),
-        (["task.clusters.features=[clicks,clics]"], "no feature is called 'clics'"),
-        (["task.clusters.features=[clicks,night_share]"], "night_share has none"),
-        (["task.clusters.sizes=[2,2]"], "sizes names something twice"),
-        (["task.tags=[{name: x, en: x, zh: x}]"], "tag x needs conditions"),
-        (
-            ["task.tags=[{name: x, en: x, zh: x, all: [{feature: clicks}]}]"],
-            "a condition on clicks needs at_least or at_most",
-        ),
-    ],
-)
-def test_a_wrong_setting_is_one_line(folder: Path, settings: list[str], message: str) -> None:
-    with pytest.raises(SettingsError, match=message) as caught:
-        compose(folder, *settings)
-    assert "\n" not in str(caught.value)
 
 
 def test_too_few_learners_for_any_cluster(folder: Path, tmp_path: Path) -> None:
