@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.console import Console
+
 from edufed.cli.control import CoordinatorError, control
 from edufed.cli.server import coordinator_settings
 from edufed.cli.submit import run_of
@@ -13,6 +15,7 @@ from edufed.deployment import CoordinatorSettings
 def command(job_id: str, arguments: Sequence[str]) -> None:
     """Run `edufed stop JOB [settings=FILE] [KEY=VALUE ...]`."""
     stop(coordinator_settings(arguments), job_id)
+    Console(stderr=True).print(f"job {job_id} is stopped; what it has written stays")
 
 
 def stop(settings: CoordinatorSettings, job_id: str) -> None:

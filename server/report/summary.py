@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 from server.report import compare
 from server.report.contract import Report
@@ -25,7 +25,8 @@ def summary(report: Report, language: Language) -> Summary:
     trained = report.metrics.federated is not None
     title = words("title", n=count(len(sites)), task=task) if trained else words("none", task=task)
     if trained and (between := _transferred(report, words)):
-        title = words("title.transfer", task=task, **between)
+        key = "title.transfer" if _used(report) else "title.target_only"
+        title = words(key, task=task, **between)
     elif trained and (platforms := _platforms(report)):
         title = words("title.platforms", n=count(platforms), task=task)
     lead = _lead(report, words) if trained else [(words("head.about"), words("none_lead"))]
@@ -67,7 +68,8 @@ def _about(report: Report, words: Words) -> list[str]:
     trained, tested = compare.learners(report)
     if between := _transferred(report, words):
         n = next((site.n_test for site in report.sites if site.federated is not None), None)
-        said.append(words("transferred", tested=count(n), **between))
+        key = "transferred" if _used(report) else "not_transferred"
+        said.append(words(key, tested=count(n), **between))
     elif trained and (platforms := _platforms(report)):
         among = {"n": count(platforms), "learners": count(trained), "tested": count(tested)}
         said.append(words("trained.platforms", **among))
@@ -91,7 +93,13 @@ def _transferred(report: Report, words: Words) -> dict[str, str]:
     if not isinstance(found, dict):
         return {}
     sources = [str(name) for name in cast(list[str], found["sources"])]
-    return {"sources": words("and").join(sources), "target": str(found["target"])}
+    return {"sources": words.listed(sources), "target": str(found["target"])}
+
+
+def _used(report: Report) -> bool:
+    """Whether the target's gate let transfer through."""
+    gate = cast(dict[str, Any], report.more["transfer"]).get("gate")
+    return gate is None or gate["used"] == "transfer"
 
 
 def _platforms(report: Report) -> int:
@@ -137,7 +145,7 @@ def _privacy(report: Report, words: Words) -> str:
     if privacy.dp is not None:
         on.append(words("dp", epsilon=f"{privacy.dp.epsilon:.3g}" if privacy.dp.epsilon else "?"))
     key = "private" if on else "private_plain"
-    return words(key, defences=words("and").join(on))
+    return words(key, defences=words.listed(on))
 
 
 def _figures(report: Report, words: Words) -> list[KeyFigure]:

@@ -140,14 +140,14 @@ print(*fetch(settings, "fetched", Path({str(tmp_path / "out")!r})))
     wait_until(lambda: status_of(federation, run) == "running", what="the run")
     code = f"""
 from pathlib import Path
-from edufed.cli.stop import stop
+from edufed.cli.stop import command
 from edufed.deployment import load_coordinator
 settings = load_coordinator(Path({str(federation.folder / "coordinator.yaml")!r}))
 (settings.jobs / "endless").mkdir(exist_ok=True)
 (settings.jobs / "endless" / "submission.json").write_text('{{"run": {run}}}')
-stop(settings, "endless")
+command("endless", ["settings={federation.folder / "coordinator.yaml"}"])
 """
-    federation.python(code)
+    assert b"job endless is stopped" in federation.python(code).stderr
     until.touch()
     with control(federation.settings) as client:
         assert runs(client, run)[0].outcome == "stopped"

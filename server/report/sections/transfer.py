@@ -35,7 +35,7 @@ def blocks(report: Report, words: Words) -> list[Block]:
 def _lead(main: Direction, words: Words) -> str:
     return words(
         "lead",
-        sources=words("and").join(main["sources"]),
+        sources=words.listed(main["sources"]),
         target=main["target"],
         features=words("comma").join(words(f"feature.{name}") for name in main["features"]),
         auc=score(main["zero_label"]["roc_auc"]),
@@ -46,7 +46,7 @@ def _neural(main: Direction, words: Words) -> str:
     (row,) = main["table"]
     said = words(
         "lead.neural",
-        sources=words("and").join(main["sources"]),
+        sources=words.listed(main["sources"]),
         target=main["target"],
         labels=count(row["n_labels"]),
         transfer=score(row["transfer"]),

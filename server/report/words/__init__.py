@@ -7,6 +7,7 @@ under `NAME`, and no existing file is touched.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -46,6 +47,11 @@ class Words:
         if values.get("n") == "1" and f"{key}.one" in self._lookup:
             key = f"{key}.one"
         return self._lookup[key].format(**values)
+
+    def listed(self, names: Sequence[str]) -> str:
+        """Names as a sentence lists them, with a word before the last."""
+        before = self("comma").join(names[:-1])
+        return self("and").join([*([before] if before else []), *names[-1:]])
 
     def name(self, kind: str, value: Any) -> str:
         """What people call a setting's value; the value itself where no word is known."""

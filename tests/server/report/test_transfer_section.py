@@ -78,6 +78,23 @@ def test_every_verdict_has_words(language: Language, why: str) -> None:
     assert '<section id="transfer">' in render(report(gate=gate), language)
 
 
+@pytest.mark.parametrize(
+    ("language", "refused", "used"),
+    [
+        ("en", "polytechnic stays with its own model", "knowledge of oulad, used by polytechnic"),
+        ("zh", "polytechnic 沿用自己的模型", "polytechnic 使用 oulad 的知识"),
+    ],
+)
+def test_the_title_says_what_the_gate_decided(language: Language, refused: str, used: str) -> None:
+    page = render(report(), language)
+    assert refused in page
+    assert used not in page
+    gate = {"used": "transfer", "why": "gains", "labels": 3, "difference": None, "noise": None}
+    page = render(report(gate=gate), language)
+    assert used in page
+    assert refused not in page
+
+
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_a_neural_job_says_one_line(language: Language) -> None:
     row = report().model_dump()["transfer"]["table"][:1]
