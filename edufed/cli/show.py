@@ -21,6 +21,7 @@ from rich.table import Table
 from edufed.cli.figures import figures_table, number, span
 from edufed.cli.show_cold_start import print_cold_start
 from server.progress import Progress, Step
+from server.report.compare import gain
 from server.report.contract import Metrics, Report
 
 
@@ -100,6 +101,13 @@ def print_results(console: Console, report: Report) -> None:
         if baseline is not None:
             _row(table, baseline.name, baseline)
     console.print(table)
+    # The table's "federated" is over all sites' learners at once, which no site's own model ranks.
+    if gained := gain(report):
+        console.print(
+            f"at each site, against its own model: ROC-AUC {gained.mean:+.3f} on average,"
+            f" higher at {gained.better} of {gained.sites}",
+            highlight=False,
+        )
     if report.worst_site is not None:
         console.print(
             f"worst site: {report.worst_site.site}, ROC-AUC {number(report.worst_site.roc_auc)}",
