@@ -12,7 +12,7 @@ from server.report.compare import gain
 from server.report.contract import Report
 
 
-def test_sites_are_compared_with_their_own_models_on_their_own_learners(
+def test_sites_are_compared_with_their_own_models(
     full: dict[str, Any],
 ) -> None:
     report = Report.model_validate(full)
