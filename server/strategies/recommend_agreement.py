@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel
 
-from edufed.arrays import Arrays
+from edufed.arrays import Arrays, digest
 from edufed.fairness.groups import GROUPS
 from edufed.fairness.told import told_groups
 from edufed.recommend.agreed import Course, describe, to_message
@@ -47,9 +47,7 @@ class AgreedCounts:
     def of(cls, agreed: list[Course]) -> AgreedCounts:
         """Write them for a message."""
         said, arrays = to_message(agreed)
-        hashed = hashlib.sha256(repr(said).encode())
-        for name in sorted(arrays):
-            hashed.update(np.ascontiguousarray(arrays[name]).tobytes())
+        hashed = hashlib.sha256(repr(said).encode() + digest(arrays))
         return cls(said, arrays, hashed.hexdigest()[:16])
 
     def meta(self, whole: bool) -> dict[str, Any]:
